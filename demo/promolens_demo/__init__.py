@@ -1,0 +1,1 @@
+"""Invented products, their pictures and photos."""

@@ -1,0 +1,1 @@
+"""Keras model to a verified, signed bundle."""

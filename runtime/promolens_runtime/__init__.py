@@ -1,0 +1,1 @@
+"""The bundle as its readers see it (no TensorFlow)."""
