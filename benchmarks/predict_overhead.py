@@ -42,8 +42,8 @@ def picture(width_px: int, height_px: int, seed: int = 0) -> bytes:
     image = Image.new("RGB", (width_px, height_px), (150, 140, 130))
     draw = ImageDraw.Draw(image)
     for _ in range(60):
-        x, y = rng.integers(0, width_px), rng.integers(0, height_px)
-        dx, dy = rng.integers(width_px // 40, width_px // 5, 2)
+        x, y = int(rng.integers(width_px)), int(rng.integers(height_px))
+        dx, dy = (int(side) for side in rng.integers(width_px // 40, width_px // 5, 2))
         colour = tuple(int(value) for value in rng.integers(0, 256, 3))
         draw.ellipse((x, y, x + dx, y + dy), fill=(colour[0], colour[1], colour[2]))
     pixels = np.asarray(image).astype(np.int16) + rng.integers(-6, 7, (height_px, width_px, 1))
@@ -142,7 +142,8 @@ def main() -> int:
         part = args.json.with_name(args.json.name + ".part")
         part.write_text(json.dumps(report, indent=2) + "\n")
         part.replace(args.json)
-    return 0 if list(found.values())[0] <= SMALL_BOUND and list(found.values())[1] <= 1.2 else 1
+    small, phone, _ = found.values()
+    return 0 if small <= SMALL_BOUND and phone <= PHONE_BOUND else 1
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+
 from promolens_runtime.golden import Golden, golden_json, golden_npz
 from promolens_runtime.labels import Label, labels_json
 from promolens_runtime.manifest import (
@@ -81,7 +82,7 @@ def tiny_files(model: bytes) -> dict[str, bytes]:
         "labels.json": labels_json(tiny_labels()),
         "golden.npz": golden_npz(golden),
         "golden.json": golden_json(golden),
-        "MODEL_CARD.md": "# tiny\n".encode(),
+        "MODEL_CARD.md": b"# tiny\n",
     }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from bundle_files import tiny_manifest, write_bundle
 from promolens_runtime.manifest import Manifest
 from promolens_runtime.signing import SigningKey
@@ -33,15 +34,27 @@ def keys() -> Keys:
 
 
 @pytest.fixture(scope="session")
-def tiny_model_bytes(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A .tflite as exports make them: 32 px uint8 in, 5 logits and an embedding of 8 out."""
-    target = tmp_path_factory.mktemp("tiny_model") / "model.tflite"
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `int8.tflite` and `float.tflite` of one small network, made once."""
+    folder = tmp_path_factory.mktemp("tiny_models")
     program = Path(__file__).with_name("tiny_model.py")
     done = subprocess.run(
-        [sys.executable, str(program), str(target)], capture_output=True, text=True, timeout=300
+        [sys.executable, str(program), str(folder)], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return target.read_bytes()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model_bytes(tiny_models: Path) -> bytes:
+    """A .tflite as exports make them: 32 px uint8 in, 5 logits and an embedding of 8 out."""
+    return (tiny_models / "int8.tflite").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def tiny_float_model_bytes(tiny_models: Path) -> bytes:
+    """The same network in float32."""
+    return (tiny_models / "float.tflite").read_bytes()
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import errno
 import importlib
 import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
+from typing import NoReturn
 
+USAGE = 2
+MISSING = 5
 INTERRUPTED = 130
 
 
@@ -23,7 +28,9 @@ class Command:
 
 
 COMMANDS = (
-    Command("demo-data", "demo_data", "draw the demo catalogue: invented products and phone photos"),
+    Command(
+        "demo-data", "demo_data", "draw the demo catalogue: invented products and phone photos"
+    ),
     Command("doctor", "doctor", "examine a folder of photos before training"),
     Command("train", "train", "train a recogniser on a folder of photos"),
     Command("evaluate", "evaluate", "measure a bundle on labelled photos"),
@@ -42,28 +49,57 @@ EPILOG = """examples:
 """
 
 
+# Which extra brings a package that a subcommand imports.
+EXTRAS = {
+    "cv2": "train",
+    "imagehash": "train",
+    "jinja2": "train",
+    "keras": "train",
+    "rich": "train",
+    "scipy": "train",
+    "sklearn": "train",
+    "tensorflow": "train",
+    "flatbuffers": "export",
+    "litert_quantizer": "export",
+    "mediapipe": "tasks",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that keeps the layout of its texts and reports mistakes in one line."""
+
+    def __init__(self, *args: object, **options: object) -> None:
+        options.setdefault("formatter_class", _layout)
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        """End with one line and status 2."""
+        self.exit(USAGE, f"error: {message}. See: {self.prog} --help\n")
+
+
+def _layout(prog: str) -> argparse.HelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=28)
+
+
 def _overview() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="promolens",
         description="From a folder of product photos to a verified int8 recogniser on a phone.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    parser.add_argument("--version", action="version", version=f"promolens {_version()}")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     for command in COMMANDS:
         commands.add_parser(command.name, help=command.summary, add_help=False)
     return parser
 
 
-def _command_parser(command: Command, module: ModuleType) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=f"promolens {command.name}",
-        description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def command_parser(command: Command) -> tuple[argparse.ArgumentParser, ModuleType]:
+    """Import the module of one subcommand; return its parser and the module."""
+    module = importlib.import_module(f"promolens_cli.commands.{command.module}")
+    parser = Parser(prog=f"promolens {command.name}", description=module.__doc__)
     module.configure(parser)
-    return parser
+    return parser, module
 
 
 def _version() -> str:
@@ -72,21 +108,46 @@ def _version() -> str:
     return version("promolens")
 
 
+def _unknown_command(parser: argparse.ArgumentParser, name: str) -> NoReturn:
+    names = [command.name for command in COMMANDS]
+    near = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
+    advice = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(names)}."
+    parser.exit(USAGE, f"error: Expected a command. Received {name!r}. {advice}\n")
+
+
 def _dispatch(argv: Sequence[str]) -> int:
+    commands = {command.name: command for command in COMMANDS}
+    if argv and argv[0] in commands:
+        parser, module = command_parser(commands[argv[0]])
+        status: int = module.run(parser.parse_args(argv[1:]))
+        return status
     overview = _overview()
-    if not argv:
-        overview.print_help()
-        return 2
-    names = {command.name: command for command in COMMANDS}
-    if argv[0] not in names:
-        overview.parse_args(argv[:1])
-        print(_version())
-        return 0
-    command = names[argv[0]]
-    module = importlib.import_module(f"promolens_cli.commands.{command.module}")
-    args = _command_parser(command, module).parse_args(argv[1:])
-    status: int = module.run(args)
-    return status
+    if argv and not argv[0].startswith("-"):
+        _unknown_command(overview, argv[0])
+    overview.parse_args(argv[:1])
+    overview.print_help(sys.stderr)
+    return USAGE
+
+
+def _os_error_line(error: OSError) -> str:
+    place = f" at {error.filename}" if error.filename is not None else ""
+    if error.errno == errno.ENOSPC:
+        return (
+            f"Expected free disk space{place}. Received a full disk. "
+            "Free some and run again; what was there before is unchanged."
+        )
+    return f"{error.strerror or error}{place}"
+
+
+def _missing_package_line(error: ModuleNotFoundError) -> str | None:
+    package = (error.name or "").partition(".")[0]
+    extra = EXTRAS.get(package)
+    if extra is None:
+        return None
+    return (
+        f"Expected the Python package {package}. Received none. "
+        f'Run: pip install "promolens[{extra}]"'
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,14 +159,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(sys.argv[1:] if argv is None else argv)
     except PromolensError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_status
+        line, status = str(error), error.exit_status
     except KeyboardInterrupt:
-        print("error: interrupted; nothing half-written was kept", file=sys.stderr)
-        return INTERRUPTED
+        line, status = "interrupted; nothing half-written was kept", INTERRUPTED
     except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        line, status = _os_error_line(error), 1
+    except ModuleNotFoundError as error:
+        missing = _missing_package_line(error)
+        if missing is None:
+            raise
+        line, status = missing, MISSING
+    print(f"error: {line}", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from promolens_runtime.errors import InputError
-
 from promolens_demo.barcodes import in_store_ean13
 from promolens_demo.names import BRAND_HEADS, BRAND_TAILS, FLAVOURS, KINDS, PALETTES, Flavour, Kind
+from promolens_runtime.errors import InputError
 
 FAMILY_SIZE = 4
 MIN_PRODUCTS = 3

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from PIL import ImageFont
+
 from promolens_runtime.errors import MissingError
 
 FACES = {

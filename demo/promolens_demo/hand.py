@@ -67,12 +67,18 @@ def draw_limb(frame: Array, camera: Camera, limb: Limb, light: Light) -> None:
         _span(frame, places[-1], back, (radii[-1] * 0.5, radii[-1] * 0.55), nail, light)
 
 
-def _limb(points: list[tuple[float, float, float]], radii: tuple[float, ...], colour: Array) -> Limb:
+def _limb(
+    points: list[tuple[float, float, float]], radii: tuple[float, ...], colour: Array
+) -> Limb:
     return Limb(np.array(points, np.float64), radii, colour)
 
 
 def holding_hand(
-    half_wide: float, front: float, grip_y: float, rng: np.random.Generator, tones: tuple[Array, Array]
+    half_wide: float,
+    front: float,
+    grip_y: float,
+    rng: np.random.Generator,
+    tones: tuple[Array, Array],
 ) -> tuple[list[Limb], list[Limb]]:
     """Return the limbs behind and in front of a package held at height `grip_y`.
 
@@ -97,13 +103,14 @@ def holding_hand(
     # The far side's fingers come round the back and show their tips; the near side is the thumb.
     ahead = []
     for k in range(4):
-        y = 1.9 * (k - 1.2) + float(rng.uniform(-0.25, 0.25))
-        tip = edge - float(rng.uniform(1.0, 1.9))
+        y = 1.8 * (k - 2.2) + float(rng.uniform(-0.25, 0.25))
+        # Short of a quarter of the front, so that the print stays readable.
+        tip = edge - min(float(rng.uniform(0.9, 1.8)), 0.36 * half_wide)
         points = [at(-edge + 0.2, y - 0.4, -1.4), at(-edge - 0.15, y, 0.3), at(-tip, y, front)]
         ahead.append(Limb(np.array(points), (0.85, 0.85, 0.68), skin, nail=True))
     thumb_y = float(rng.uniform(0.2, 1.8))
     points = [
-        at(edge + 0.9, -3.6, -0.8), at(edge + 0.35, -1.0, 0.6), at(edge - 1.5, thumb_y, front + 0.1)
+        at(edge + 0.9, -3.6, -0.8), at(edge + 0.35, -1.0, 0.6), at(edge - min(1.5, 0.36 * half_wide), thumb_y, front + 0.1)
     ]  # fmt: skip
     ahead.append(Limb(np.array(points), (1.35, 1.1, 0.85), skin, nail=True))
     return behind, ahead

@@ -32,7 +32,9 @@ def paint_ground(picture: Image.Image, product: Product, area: Box) -> None:
     brush = Brush(picture, "", area)
     steps = 24
     for step in range(steps):
-        shade = mix(base, "#000000" if step > steps / 2 else "#ffffff", abs(step / steps - 0.5) * 0.3)
+        shade = mix(
+            base, "#000000" if step > steps / 2 else "#ffffff", abs(step / steps - 0.5) * 0.3
+        )
         brush.fill((0, step / steps, 1, (step + 1) / steps), shade)
     top, bottom = _BANDS[product.family.layout]
     brush.fill((0, top, 1, bottom), product.flavour.accent)
@@ -50,7 +52,7 @@ def _size_mark(brush: Brush, product: Product, box: Box) -> None:
         inner = (left + 0.03, top + 0.012, right - 0.03, bottom - 0.012)
         brush.text(inner, text, "#26262a")
         return
-    grow = (bottom - top) * 0.5
+    grow = (bottom - top) * 0.7
     top -= grow
     brush.fill((left - 0.04, top, right + 0.04, bottom), "#ffd21f", round_share=0.25)
     middle = top + (bottom - top) * 0.46
@@ -62,7 +64,9 @@ def _size_mark(brush: Brush, product: Product, box: Box) -> None:
 def _banded(brush: Brush, product: Product) -> None:
     base, ink = product.family.colours
     flavour = product.flavour
-    brush.text((0.04, 0.05, 0.96, 0.25), product.family.brand_ko, ink, outline=mix(base, "#000", 0.5))
+    brush.text(
+        (0.04, 0.05, 0.96, 0.25), product.family.brand_ko, ink, outline=mix(base, "#000", 0.5)
+    )
     brush.text((0.2, 0.25, 0.8, 0.3), product.family.brand_en.upper(), mix(ink, base, 0.2))
     brush.oval((0.26, 0.315, 0.74, 0.62), mix("#fffaf0", base, 0.12))
     brush.motif((0.2, 0.335, 0.8, 0.6), flavour.slug)
@@ -87,7 +91,9 @@ def _windowed(brush: Brush, product: Product) -> None:
 def _sliced(brush: Brush, product: Product) -> None:
     base, ink = product.family.colours
     flavour = product.flavour
-    brush.text((0.04, 0.07, 0.96, 0.24), product.family.brand_ko, ink, outline=mix(base, "#000", 0.25))
+    brush.text(
+        (0.04, 0.07, 0.96, 0.24), product.family.brand_ko, ink, outline=mix(base, "#000", 0.25)
+    )
     brush.text((0.06, 0.26, 0.5, 0.31), product.family.kind.name_en.upper(), mix(ink, base, 0.25))
     brush.text((0.06, 0.36, 0.94, 0.48), flavour.name_ko, ink)
     pale = mix("#fffaf0", base, 0.25)

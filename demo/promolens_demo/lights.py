@@ -84,7 +84,11 @@ def draw_light(kind: LightKind, rng: np.random.Generator) -> Light:
     gains = np.exp2(np.array([warmth / 2, tint, -warmth / 2], np.float32))
     n_strips = int(rng.integers(kind.strips[0], kind.strips[1] + 1))
     strips = tuple(
-        (float(rng.uniform(-2.2, 2.2)), float(rng.uniform(0.08, 0.4)), float(rng.uniform(0.25, 1.1)))
+        (
+            float(rng.uniform(-2.2, 2.2)),
+            float(rng.uniform(0.08, 0.4)),
+            float(rng.uniform(0.25, 1.1)),
+        )
         for _ in range(n_strips)
     )
     key, ambient = _between(rng, kind.key), _between(rng, kind.ambient)

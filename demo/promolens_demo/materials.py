@@ -184,7 +184,10 @@ def _gingham(rng: np.random.Generator) -> Array:
     level = ((across // 32) % 2 + (down // 32) % 2) / 2
     tints = ((196, 60, 66), (52, 106, 160), (72, 138, 92))
     dye = tints[int(rng.integers(len(tints)))]
-    return _tone(1 - level * 0.9, dye, (244, 240, 232)) * (0.94 + 0.08 * _noise(rng, 60, 60))[..., None]
+    return (
+        _tone(1 - level * 0.9, dye, (244, 240, 232))
+        * (0.94 + 0.08 * _noise(rng, 60, 60))[..., None]
+    )
 
 
 def _meadow(rng: np.random.Generator) -> Array:

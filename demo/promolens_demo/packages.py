@@ -15,7 +15,12 @@ from promolens_demo.shapes import Carton, Pillow, Solid, Turned
 
 _TEXTURE_HIGH_PX = 720
 _SUPERSAMPLE = 2
-_CREASES = ((-0.2, 0.3, 0.7, 0.5), (0.22, 0.72, -0.6, 0.45), (0.05, 0.12, 1.4, 0.4), (0.3, 0.4, 0.2, 0.3))
+_CREASES = (
+    (-0.2, 0.3, 0.7, 0.5),
+    (0.22, 0.72, -0.6, 0.45),
+    (0.05, 0.12, 1.4, 0.4),
+    (0.3, 0.4, 0.2, 0.3),
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ def _can(product: Product) -> Package:
 
 
 def _bottle(product: Product) -> Package:
-    radius, high = (3.9, 26.0) if product.large else (3.4, 15.5)
+    radius, high = (3.9, 26.0) if product.large else (3.5, 13.8)
     neck = high - 2.0
     top = 0.64 * high
     profile = (

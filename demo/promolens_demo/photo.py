@@ -78,7 +78,9 @@ def _fit_camera(
         distance = max(distance * extent / fill, 8.0)
     slack = (1 - fill) / 2 + 0.02
     middle = (places.min(axis=0) + places.max(axis=0)) / 2
-    off_px = middle - np.array([wide_px, high_px]) / 2 + rng.uniform(-slack, slack, 2) * min(size) * 0.6
+    off_px = (
+        middle - np.array([wide_px, high_px]) / 2 + rng.uniform(-slack, slack, 2) * min(size) * 0.5
+    )
     shift = (off_px[0] * camera.axes[0] - off_px[1] * camera.axes[1]) * distance / focal_px
     position = camera.position + shift
     return Camera(wide_px, high_px, focal_px, position, camera.axes)
@@ -89,7 +91,11 @@ def _tone(colour: str) -> Array:
 
 
 def _standing(
-    product: Product, siblings: tuple[Product, ...], visit: Visit, face: str, rng: np.random.Generator
+    product: Product,
+    siblings: tuple[Product, ...],
+    visit: Visit,
+    face: str,
+    rng: np.random.Generator,
 ) -> tuple[Body, Room, list[tuple[Body, float]]]:
     half, _, deep = half_extent(product)
     turn = stand(product, float(np.clip(rng.normal(0, 0.28), -0.65, 0.65)))
@@ -100,9 +106,7 @@ def _standing(
     return body, room, around
 
 
-def _held(
-    product: Product, visit: Visit, face: str, rng: np.random.Generator
-) -> tuple[Body, Room]:
+def _held(product: Product, visit: Visit, face: str, rng: np.random.Generator) -> tuple[Body, Room]:
     turn = rotation(
         float(np.clip(rng.normal(0, 0.25), -0.55, 0.55)),
         float(rng.uniform(-0.15, 0.25)),
@@ -119,7 +123,10 @@ def _blur_px(camera: Camera, body: Body, subject: Body, aperture: float) -> floa
 
 
 def _draw_standing(
-    camera: Camera, visit: Visit, parts: tuple[Body, Room, list[tuple[Body, float]]], rng: np.random.Generator
+    camera: Camera,
+    visit: Visit,
+    parts: tuple[Body, Room, list[tuple[Body, float]]],
+    rng: np.random.Generator,
 ) -> Array:
     import cv2
 
@@ -201,7 +208,7 @@ def take_photo(
     rng = stream(seed, "photo", split, product.item_id, index)
     face = PRINT_RUNS[split][int(rng.integers(len(PRINT_RUNS[split])))]
     size = (SHORT_PX, LONG_PX) if rng.random() < 0.7 else (LONG_PX, SHORT_PX)
-    fill = float(rng.uniform(0.5, 0.95))
+    fill = float(rng.uniform(0.55, 0.95))
     if visit.scene.floor is None:
         body, room = _held(product, visit, face, rng)
         camera = _fit_camera(body, fill, size, rng, held=True)

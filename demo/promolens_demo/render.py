@@ -166,7 +166,9 @@ def draw_room(camera: Camera, room: Room, light: Light, shades: list[tuple[Array
     ox, oy, oz = (np.float32(value) for value in camera.position)
     dx, dy, dz = rays[..., 0], np.minimum(rays[..., 1], -1e-4), np.minimum(rays[..., 2], -1e-3)
     t_wall = (np.float32(-room.depth_cm) - oz) / dz
-    wall = _tile_at(room.wall, (ox + dx * t_wall), -(oy + rays[..., 1] * t_wall), room.wall_px_cm, room)
+    wall = _tile_at(
+        room.wall, (ox + dx * t_wall), -(oy + rays[..., 1] * t_wall), room.wall_px_cm, room
+    )
     frame = wall * np.float32(light.ambient + 0.55 * light.key)
     if room.floor is None:
         return np.asarray(frame, np.float32)
@@ -223,5 +225,5 @@ def _cast(x: Array, z: Array, shades: list[tuple[Array, float]], light: Light) -
         along = np.clip(dx * away[0] + dz * away[1], 0, reach * radius * 3)
         distance = np.sqrt((dx - along * away[0]) ** 2 + (dz - along * away[1]) ** 2)
         penumbra = 0.15 + 0.08 * along / radius
-        reached *= 1 - 0.8 / (1 + np.exp((distance / radius - 1) / penumbra * 2))
+        reached *= 1 - 0.8 / (1 + np.exp(np.clip((distance / radius - 1) / penumbra * 2, -30, 30)))
     return reached

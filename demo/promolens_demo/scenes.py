@@ -88,7 +88,9 @@ def price_rail_levels(variant: int) -> tuple[Array, ...]:
         paper = ("#ffffff", "#fff3a8", "#ffffff", "#ffe0dc")[int(rng.integers(4))]
         draw.rectangle((left, 8, left + 66, 62), fill=paper, outline="#8a8d92")
         draw.rectangle((left + 6, 14, left + 46, 22), fill="#555555")
-        draw.rectangle((left + 6, 30, left + 58, 50), fill=("#222222", "#c02020")[int(rng.integers(2))])
+        draw.rectangle(
+            (left + 6, 30, left + 58, 50), fill=("#222222", "#c02020")[int(rng.integers(2))]
+        )
         draw.rectangle((left + 20, 34, left + 25, 46), fill=paper)
         draw.rectangle((left + 38, 34, left + 42, 46), fill=paper)
     return halvings(picture)
@@ -124,7 +126,11 @@ def stand(product: Product, yaw: float) -> Array:
 
 
 def place_neighbours(
-    product: Product, siblings: tuple[Product, ...], face: str, depth_cm: float, rng: np.random.Generator
+    product: Product,
+    siblings: tuple[Product, ...],
+    face: str,
+    depth_cm: float,
+    rng: np.random.Generator,
 ) -> list[tuple[Body, float]]:
     """Stand other products of the family beside and behind the product.
 

@@ -1,4 +1,4 @@
-"""Write a bundle folder whole or not at all, with a version that rises only when content changes."""
+"""Write a bundle folder whole or not at all; its version rises only with its content."""
 
 from __future__ import annotations
 

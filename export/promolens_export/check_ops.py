@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from promolens_export.flatbuffer import enum_names, operator_name, text, unpack
+from promolens_export.flatbuffer import enum_names, litert_schema, operator_name, text, unpack
 from promolens_runtime.errors import GateError
 
 ADVICE = (
@@ -53,7 +53,7 @@ class OpReport:
 
 def _port(tensor: Any, name: str, types: dict[int, str]) -> Port:
     quantised = tensor.quantization
-    has_scale = quantised is not None and quantised.scale is not None and len(quantised.scale)
+    has_scale = getattr(quantised, "scale", None) is not None and len(quantised.scale) > 0
     return Port(
         name=name,
         dtype=types[tensor.type].lower(),
@@ -73,8 +73,7 @@ def inspect(model_bytes: bytes) -> OpReport:
     Raises:
         BundleError: not a .tflite file.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
+    schema = litert_schema()
     model = unpack(model_bytes)
     types = enum_names(schema.TensorType)
     graph, signature = model.subgraphs[0], model.signatureDefs[0]

@@ -69,7 +69,11 @@ def _environment() -> dict[str, str]:
 
 
 def _watch(
-    child: subprocess.Popen[bytes], work: Path, variants: Sequence[str], timeout_s: float, done: Done
+    child: subprocess.Popen[bytes],
+    work: Path,
+    variants: Sequence[str],
+    timeout_s: float,
+    done: Done,
 ) -> int | None:
     """Wait for the child, tell `done` about each file; None when it took too long."""
     waiting = list(variants)

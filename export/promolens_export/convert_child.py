@@ -50,7 +50,7 @@ def save_fixed_batch(model: Any, folder: Path) -> None:
             raise InputError(f"Expected a network with the outputs {OUTPUTS}. Received {outputs}.")
         return {name: outputs[name] for name in OUTPUTS}
 
-    archive = keras.export.ExportArchive()
+    archive: Any = keras.export.ExportArchive()
     archive.track(model)
     image = tf.TensorSpec([1, height_px, width_px, 3], tf.float32, name="image")
     archive.add_endpoint(SIGNATURE, classify, input_signature=[image])
@@ -95,7 +95,7 @@ def _weight_only(saved: Path, calibration: NDArray[np.uint8], files: dict[str, b
     from litert_quantizer import quantizer, recipe
 
     float_model = files.get("float32") or _float32(saved, calibration, files)
-    worker = quantizer.Quantizer(bytearray(float_model), recipe.weight_only_wi8_afp32())
+    worker: Any = quantizer.Quantizer(bytearray(float_model), recipe.weight_only_wi8_afp32())
     return bytes(worker.quantize().quantized_model)
 
 

@@ -12,20 +12,25 @@ FILE_IDENTIFIER = b"TFL3"
 BUFFER_ALIGNMENT_BYTES = 16
 
 
+def litert_schema() -> Any:
+    """Return LiteRT's generated schema module; its type annotations do not match what it takes."""
+    from ai_edge_litert import schema_py_generated
+
+    return schema_py_generated
+
+
 def unpack(model_bytes: bytes) -> Any:
     """Return the file's content as a `ModelT` of LiteRT's schema.
 
     Raises:
         BundleError: the bytes are not a .tflite file.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
     if model_bytes[4:8] != FILE_IDENTIFIER:
         raise BundleError(
             f"Expected a .tflite file. Received {len(model_bytes)} bytes of something else. "
             "Export the model again."
         )
-    return schema.ModelT.InitFromPackedBuf(model_bytes, 0)
+    return litert_schema().ModelT.InitFromPackedBuf(model_bytes, 0)
 
 
 def _aligned_vector(builder: Any, data: bytes) -> Any:
@@ -36,19 +41,16 @@ def _aligned_vector(builder: Any, data: bytes) -> Any:
 
 
 def _aligned_buffer_class() -> Any:
-    from ai_edge_litert import schema_py_generated as schema
+    schema = litert_schema()
 
-    class AlignedBuffer(schema.BufferT):  # type: ignore[misc]
-        """A buffer that packs its bytes at a multiple of 16."""
+    def pack_buffer(self: Any, builder: Any) -> Any:
+        data = None if self.data is None else _aligned_vector(builder, bytes(self.data))
+        schema.BufferStart(builder)
+        if data is not None:
+            schema.BufferAddData(builder, data)
+        return schema.BufferEnd(builder)
 
-        def Pack(self, builder: Any) -> Any:  # noqa: N802 - called so by the generated code
-            data = None if self.data is None else _aligned_vector(builder, bytes(self.data))
-            schema.BufferStart(builder)
-            if data is not None:
-                schema.BufferAddData(builder, data)
-            return schema.BufferEnd(builder)
-
-    return AlignedBuffer
+    return type("AlignedBuffer", (schema.BufferT,), {"Pack": pack_buffer})
 
 
 def pack(model: Any) -> bytes:
@@ -83,8 +85,7 @@ def enum_names(enum: type) -> dict[int, str]:
 
 def operator_name(code: Any) -> str:
     """Return the name of an operator code; for a custom one its own name, `custom:NAME`."""
-    from ai_edge_litert import schema_py_generated as schema
-
+    schema = litert_schema()
     number = max(code.builtinCode, code.deprecatedBuiltinCode)
     if number == schema.BuiltinOperator.CUSTOM:
         return f"custom:{text(code.customCode)}"

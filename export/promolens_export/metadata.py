@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promolens_export.flatbuffer import pack, text, unpack
+from promolens_export.flatbuffer import litert_schema, pack, text, unpack
 
 IDENTIFIER = b"M001"
 BUFFER_NAME = b"TFLITE_METADATA"
@@ -132,7 +132,9 @@ def _output_tensor(writer: _Writer, name: str, labels: Sequence[LabelFile]) -> A
     return writer.table(7, fields)
 
 
-def encode(description: Description, outputs: Sequence[str], width_px: int, height_px: int) -> bytes:
+def encode(
+    description: Description, outputs: Sequence[str], width_px: int, height_px: int
+) -> bytes:
     """Return the metadata flatbuffer for one image input and the `outputs`, in the file's order."""
     writer = _Writer()
     image = writer.vector([_image_tensor(writer, width_px, height_px)])
@@ -178,8 +180,7 @@ def with_metadata(model_bytes: bytes, description: Description) -> bytes:
     Raises:
         BundleError: the bytes are not a .tflite file.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
+    schema = litert_schema()
     model = unpack(model_bytes)
     _, height_px, width_px, _ = model.subgraphs[0].tensors[int(model.subgraphs[0].inputs[0])].shape
     buffer = schema.BufferT()

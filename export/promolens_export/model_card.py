@@ -43,9 +43,7 @@ def _unknown(rule: UnknownRule) -> str:
         f"{_percent(rule.true_accept_rate)} of {rule.n_known} photos of known products pass."
     )
     if rule.false_accept_rate is None:
-        return (
-            f"{known} How many unknown things pass was not measured: no such photos were given."
-        )
+        return f"{known} How many unknown things pass was not measured: no such photos were given."
     return (
         f"{known} So do {_percent(rule.false_accept_rate)} of {rule.n_unknown} photos of things "
         "that the model was never taught."

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promolens_export.latency import interleaved, tflite_engine
+from promolens_training.data.photos import ProductClass
 from promolens_training.evaluation.calibration import fit_temperature
 from promolens_training.evaluation.evaluate import evaluate
 from promolens_training.evaluation.metrics import agreement, ece
 from promolens_training.evaluation.predictions import Predictions
-from promolens_training.data.photos import ProductClass
 
 FLOAT = "float32"
 HEADER = (

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from promolens_export.flatbuffer import pack, text, unpack
+from promolens_export.flatbuffer import litert_schema, pack, text, unpack
 
 OUTPUT = "probability"
 
 
 def _softmax_code(model: Any) -> int:
-    from ai_edge_litert import schema_py_generated as schema
-
+    schema = litert_schema()
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.SOFTMAX
     code.version = 1
@@ -26,8 +25,8 @@ def _softmax_code(model: Any) -> int:
 
 def _softmax(code: int, source: int, target: int, beta: float) -> Any:
     import numpy as np
-    from ai_edge_litert import schema_py_generated as schema
 
+    schema = litert_schema()
     options = schema.SoftmaxOptionsT()
     options.beta = beta
     operator = schema.OperatorT()

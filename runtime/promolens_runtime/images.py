@@ -19,7 +19,7 @@ Pixels = NDArray[np.uint8]
 
 DECODING_ERRORS = (
     OSError, SyntaxError, ValueError, EOFError, MemoryError, OverflowError,
-    IndexError, TypeError, KeyError, struct.error, zlib.error,
+    IndexError, TypeError, KeyError, struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
 
 

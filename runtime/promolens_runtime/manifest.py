@@ -177,6 +177,10 @@ class Measured:
         known["top1_interval"] = (low, high)
         return cls(**known)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return `metrics.float` or `metrics.shipped`."""
+        return asdict(self) | {"top1_interval": list(self.top1_interval)}
+
 
 @dataclass(frozen=True)
 class Metrics:
@@ -205,8 +209,8 @@ class Metrics:
         """Return `metrics`."""
         return {
             "evaluated_on": self.evaluated_on,
-            "float": asdict(self.float_model),
-            "shipped": asdict(self.shipped),
+            "float": self.float_model.to_json(),
+            "shipped": self.shipped.to_json(),
             "agreement": self.agreement,
             "won": self.won,
             "lost": self.lost,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -17,7 +18,10 @@ Tensors = dict[str, NDArray[Any]]
 Run = Callable[[Tensors], Tensors]
 
 FLOATS = ("FLOAT16", "FLOAT32", "FLOAT64", "BFLOAT16", "COMPLEX64", "COMPLEX128")
-MAX_OPERATORS = 100_000
+FLATBUFFER_DAMAGE = (
+    struct.error, ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError,
+    AssertionError, MemoryError, RecursionError,
+)  # fmt: skip
 
 
 class Network:
@@ -95,36 +99,38 @@ def operator_problems(content: bytes, entry: ModelEntry) -> list[str]:
     """Return a line for each op that is not a builtin int8 op.
 
     Custom and Flex ops are refused, and so are float tensors, but for the declared float32 outputs
-    when a DEQUANTIZE op makes them. `content` must have passed LiteRT's own verifier (`Network`).
+    when a DEQUANTIZE op makes them. Raises BundleError when `content` is no model.
     """
+    try:
+        return list(_operator_problems(content, entry))
+    except FLATBUFFER_DAMAGE as error:
+        raise BundleError(
+            f"Expected {entry.file} to be a whole .tflite model. Received damage "
+            f"({' '.join(str(error).split())[:200]}). Export the bundle again."
+        ) from error
+
+
+def _operator_problems(content: bytes, entry: ModelEntry) -> Iterator[str]:
     from ai_edge_litert import schema_py_generated as schema
 
-    try:
-        model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    except (ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
-        return [f"Expected {entry.file} to be a flatbuffer. Received damage ({error})."]
-    types = _names(schema.TensorType)
-    builtins = _names(schema.BuiltinOperator)
-    problems: list[str] = []
+    model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    types, builtins = _names(schema.TensorType), _names(schema.BuiltinOperator)
     for graph in model.subgraphs:
-        declared = {int(index) for index in graph.outputs}
         dequantised: set[int] = set()
-        for operator in graph.operators[:MAX_OPERATORS]:
+        for operator in graph.operators:
             code = model.operatorCodes[operator.opcodeIndex]
             number = max(code.builtinCode, code.deprecatedBuiltinCode)
             if number == schema.BuiltinOperator.CUSTOM:
-                name = (code.customCode or b"?").decode("utf-8", "replace")
-                problems.append(_op_line(entry, f"the custom op {name}"))
+                yield _op_line(entry, f"the custom op {_text(code.customCode)}")
+            elif number not in builtins:
+                yield _op_line(entry, f"op number {number}")
             elif number == schema.BuiltinOperator.DEQUANTIZE:
                 dequantised |= {int(index) for index in operator.outputs}
-            elif number not in builtins:
-                problems.append(_op_line(entry, f"op number {number}"))
+        allowed = dequantised & {int(index) for index in graph.outputs}
         for index, tensor in enumerate(graph.tensors):
             kind = types.get(tensor.type, str(tensor.type))
-            if kind in FLOATS and not (index in declared and index in dequantised):
-                name = (tensor.name or b"?").decode("utf-8", "replace")[:80]
-                problems.append(_op_line(entry, f"the {kind} tensor {name}"))
-    return problems
+            if kind in FLOATS and not (kind == "FLOAT32" and index in allowed):
+                yield _op_line(entry, f"the {kind} tensor {_text(tensor.name)}")
 
 
 def golden_problems(
@@ -189,6 +195,10 @@ def _op_line(entry: ModelEntry, received: str) -> str:
         f"Expected only builtin int8 ops in {entry.file} and float32 only in its outputs. "
         f"Received {received}. Export the bundle again as full int8."
     )
+
+
+def _text(name: bytes | None) -> str:
+    return (name or b"without a name").decode("utf-8", "replace")[:80]
 
 
 def _names(table: type) -> dict[int, str]:

@@ -128,15 +128,16 @@ def _model_findings(manifest: Manifest, entry: ModelEntry, files: Mapping[str, b
     content = files.get(entry.file)
     if content is None:
         return findings
+    # Read as a table before LiteRT runs any of it: the finding then names the op.
+    wrong_ops = _attempt(findings, lambda: operator_problems(content, entry))
+    if wrong_ops is None:
+        return findings
+    findings += wrong_ops + input_problems(entry, manifest.preprocessing)
     network = _attempt(findings, lambda: Network(content, entry))
     if network is None:
         return findings
     differing = tensor_problems(network, entry)
-    findings += (
-        differing
-        + operator_problems(content, entry)
-        + input_problems(entry, manifest.preprocessing)
-    )
+    findings += differing
     if golden is not None and not differing:
         findings.extend(golden_problems(network.run, entry, golden, manifest.golden))
     return findings

@@ -25,7 +25,7 @@ def _crop_corners(rng: Rng, side: int, config: Augmentation) -> npt.NDArray[np.f
     square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
     corners = centre + square @ turn.T
     corners += rng.uniform(-1, 1, (4, 2)) * config.perspective * 2 * half
-    return corners.astype(np.float32)
+    return np.asarray(corners, np.float32)
 
 
 def _warp(pixels: Pixels, rng: Rng, px: int, config: Augmentation) -> Pixels:
@@ -60,7 +60,7 @@ def _blur(pixels: Pixels, rng: Rng) -> Pixels:
     import cv2
 
     if rng.random() < 0.5:
-        sigma = rng.uniform(0.5, 0.009 * pixels.shape[0])
+        sigma = rng.uniform(0.5, max(0.6, 0.009 * pixels.shape[0]))
         return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma), np.uint8)
     length = int(rng.integers(3, max(4, pixels.shape[0] // 32)))
     kernel = np.zeros((length, length), np.float32)
@@ -149,7 +149,7 @@ def mix_batch(
     alpha = cutmix_alpha if use_cutmix else mixup_alpha
     if alpha == 0:
         return images, targets
-    keep = float(rng.beta(alpha, alpha))
+    keep = np.float32(rng.beta(alpha, alpha))
     if use_cutmix:
         height, width = images.shape[1:3]
         cut_h, cut_w = int(height * np.sqrt(1 - keep)), int(width * np.sqrt(1 - keep))
@@ -158,7 +158,8 @@ def mix_batch(
         images = images.copy()
         patch = images[::-1, top : top + cut_h, left : left + cut_w].copy()
         images[:, top : top + cut_h, left : left + cut_w] = patch
-        keep = 1 - cut_h * cut_w / (height * width)
+        keep = np.float32(1 - cut_h * cut_w / (height * width))
     else:
         images = keep * images + (1 - keep) * images[::-1]
-    return images, keep * targets + (1 - keep) * targets[::-1]
+    mixed = keep * targets + (1 - keep) * targets[::-1]
+    return images.astype(np.float32), mixed.astype(np.float32)

@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from promolens_training.feeder import TrainingPixels, make_view
 from promolens_training.files import write_atomically
+from promolens_training.forward import forward
 from promolens_training.progress import progress
 from promolens_training.recipes import Recipe
 from promolens_training.runs import TrainedRun, build_model
 
-BATCH = 32
+CHUNK = 128
 
 
 def teacher_logits(
@@ -41,12 +42,10 @@ def teacher_logits(
     logits = np.empty(shape, np.float32)
     with progress("teacher", views * count) as bar:
         for view in range(views):
-            for start in range(0, count, BATCH):
-                rows = np.minimum(np.arange(start, start + BATCH), count - 1)
-                images = [make_view(data, student, 0, view, int(row), px) for row in rows]
-                answer = model.predict_on_batch(np.stack(images).astype(np.float32))["logits"]
-                used = min(BATCH, count - start)
-                logits[view, start : start + used] = np.asarray(answer)[:used]
-                bar.advance(used)
+            for start in range(0, count, CHUNK):
+                rows = range(start, min(start + CHUNK, count))
+                images = [make_view(data, student, 0, view, row, px) for row in rows]
+                logits[view, start : start + len(rows)] = forward(model, np.stack(images), "logits")
+                bar.advance(len(rows))
     write_atomically(cache, lambda file: np.save(file, logits))
     return logits

@@ -65,7 +65,11 @@ def steps_per_epoch(count: int, batch: int) -> int:
 
 
 def _make_batch(
-    data: TrainingPixels, recipe: Recipe, phase_index: int, epoch: int, chosen: npt.NDArray[np.int64]
+    data: TrainingPixels,
+    recipe: Recipe,
+    phase_index: int,
+    epoch: int,
+    chosen: npt.NDArray[np.int64],
 ) -> Batch:
     phase = recipe.phases[phase_index]
     images = np.stack(

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from promolens_training.feeder import Batch, TrainingPixels, batches, steps_per_epoch
-from promolens_training.files import write_atomically
+from promolens_training.files import write_arrays
+from promolens_training.interrupts import deferred_interrupt
 from promolens_training.network import build_classifier, freeze
 from promolens_training.progress import Progress, progress
 from promolens_training.recipes import Phase, Recipe
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import keras
 
 CHECKPOINT_INTERVAL_S = 60.0
-HISTORY_COLUMNS = (
+HISTORY_COLUMNS: tuple[str, ...] = (
     "phase",
     "epoch",
     "step",
@@ -87,7 +88,6 @@ def _make_step(model: keras.Model, optimizer: Any, recipe: Recipe) -> Callable[.
         share = distillation.weight
         return loss - share * hard + share * t * t * tf.reduce_mean(soft)
 
-    @tf.function(jit_compile=False)
     def step(images: Any, targets: Any, teacher: Any, seed: Any) -> Any:
         with tf.GradientTape() as tape:
             features = backbone(images, training=True)
@@ -100,7 +100,8 @@ def _make_step(model: keras.Model, optimizer: Any, recipe: Recipe) -> Callable[.
         right = tf.equal(tf.argmax(logits, -1), tf.argmax(targets, -1))
         return loss, tf.reduce_mean(tf.cast(right, tf.float32))
 
-    return step
+    traced: Callable[..., Any] = tf.function(step, jit_compile=False)
+    return traced
 
 
 def _make_optimizer(model: keras.Model, recipe: Recipe) -> Any:
@@ -130,7 +131,7 @@ def _assign(prefix: str, variables: list[Any], arrays: Arrays) -> None:
 def _save_checkpoint(path: Path, model: keras.Model, optimizer: Any, position: Position) -> None:
     arrays = _arrays("model", model.variables) | _arrays("optimizer", optimizer.variables)
     text = np.frombuffer(json.dumps(asdict(position)).encode(), np.uint8)
-    write_atomically(path, lambda file: np.savez(file, position=text, **arrays))
+    write_arrays(path, arrays | {"position": text})
 
 
 def _load_checkpoint(path: Path) -> tuple[Position, Arrays] | None:
@@ -142,15 +143,19 @@ def _load_checkpoint(path: Path) -> tuple[Position, Arrays] | None:
 
 
 class _Clock:
-    """Saves a checkpoint when enough time has passed since the last."""
+    """Saves a checkpoint when enough time has passed since the last, or on Ctrl-C."""
 
-    def __init__(self, save: Callable[[], None]) -> None:
-        self._save, self._last = save, time.monotonic()
+    def __init__(self, save: Callable[[], None], interrupted: Callable[[], bool]) -> None:
+        self._save, self._interrupted, self._last = save, interrupted, time.monotonic()
 
     def tick(self) -> None:
-        if time.monotonic() - self._last >= CHECKPOINT_INTERVAL_S:
+        """Take the time between two steps, when weights and position agree."""
+        interrupted = self._interrupted()
+        if interrupted or time.monotonic() - self._last >= CHECKPOINT_INTERVAL_S:
             self._save()
             self._last = time.monotonic()
+        if interrupted:
+            raise KeyboardInterrupt
 
 
 @dataclass
@@ -190,7 +195,7 @@ class _PhaseRun:
             note = f"phase {at.phase + 1} epoch {at.epoch + 1}/{phase.epochs}"
             self.bar.advance(1, f"{note} loss {loss:.3f}")
             self.clock.tick()
-        row = {"phase": at.phase + 1, "epoch": at.epoch + 1, "step": at.step}
+        row: dict[str, float] = {"phase": at.phase + 1, "epoch": at.epoch + 1, "step": at.step}
         row |= {"loss": at.loss_sum / at.step, "accuracy": at.accuracy_sum / at.step}
         if evaluate is not None:
             row["val_loss"], row["val_accuracy"] = evaluate(self.model)
@@ -234,13 +239,11 @@ def _run_phase(
         _save_checkpoint(checkpoint, model, optimizer, position)
 
     step = _make_step(model, optimizer, recipe)
-    run = _PhaseRun(model, optimizer, step, recipe, data, position, _Clock(save), bar)
-    try:
+    with deferred_interrupt() as interrupted:
+        clock = _Clock(save, interrupted)
+        run = _PhaseRun(model, optimizer, step, recipe, data, position, clock, bar)
         while position.epoch < phase.epochs:
             run.run_epoch(evaluate)
-    except KeyboardInterrupt:
-        save()
-        raise
     if recipe.ema_decay > 0:
         optimizer.finalize_variable_values(model.trainable_variables)
     position.phase, position.epoch = position.phase + 1, 0
@@ -277,8 +280,6 @@ def fine_tune(
     done = _done_steps(recipe, position, count)
     with progress(f"fine-tune {recipe.name}", _total_steps(recipe, count), done) as bar:
         while position.phase < len(recipe.phases):
-            weights = _run_phase(
-                recipe, data, position, weights, checkpoint, arrays, bar, evaluate
-            )
+            weights = _run_phase(recipe, data, position, weights, checkpoint, arrays, bar, evaluate)
             arrays = None
     return weights, position.history

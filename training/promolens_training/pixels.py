@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-from promolens_runtime.images import load_rgb
-from promolens_runtime.preprocess import Preprocessing, preprocess
+from promolens_runtime.preprocess import Preprocessing
 from promolens_training.data.photos import Photo
+from promolens_training.evaluation.predictions import input_tensor
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -18,15 +18,6 @@ Pixels = npt.NDArray[np.uint8]
 # resolution.
 CACHE_MARGIN = 1.15
 WORKERS = 2
-
-
-def read_photo(photo: Photo, px: int) -> Pixels:
-    """Decode one photo exactly as every client does; uint8 `[px, px, 3]` RGB."""
-    rgb = load_rgb(photo.path, min_short_px=2 * px if photo.box is None else None)
-    if photo.box is not None:
-        x1, y1, x2, y2 = photo.box
-        rgb = rgb[y1:y2, x1:x2]
-    return preprocess(rgb, Preprocessing.square(px))
 
 
 def load_pixels(
@@ -37,10 +28,11 @@ def load_pixels(
     Raises:
         ImageError: a file cannot be decoded within the limits.
     """
+    rule = Preprocessing.square(px)
     pixels = np.empty((len(photos), px, px, 3), np.uint8)
 
     def fill(index: int) -> None:
-        pixels[index] = read_photo(photos[index], px)
+        pixels[index] = input_tensor(photos[index], rule)
         done(1)
 
     with ThreadPoolExecutor(WORKERS) as pool:

@@ -15,24 +15,16 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import keras
 
+from promolens_training.forward import forward
 from promolens_training.progress import progress
 
 Floats = npt.NDArray[np.float32]
-BATCH = 32
 
 
-def embed(model: keras.Model, pixels: npt.NDArray[np.uint8], title: str = "features") -> Floats:
+def embed(model: keras.Model, pixels: npt.NDArray[np.uint8]) -> Floats:
     """Return the embeddings float32 `[n, d]` of uint8 pictures `[n, px, px, 3]`."""
-    batches = []
-    with progress(title, len(pixels)) as bar:
-        for start in range(0, len(pixels), BATCH):
-            batch = pixels[start : start + BATCH]
-            # Equal batches: another shape would trace the network once more.
-            padded = np.concatenate([batch, np.repeat(batch[-1:], BATCH - len(batch), axis=0)])
-            output = model.predict_on_batch(padded.astype(np.float32))["embedding"]
-            batches.append(np.asarray(output)[: len(batch)])
-            bar.advance(len(batch))
-    return np.concatenate(batches)
+    with progress("features", len(pixels)) as bar:
+        return forward(model, pixels, "embedding", lambda count: bar.advance(count))
 
 
 def fit_probe(

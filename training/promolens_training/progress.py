@@ -60,6 +60,8 @@ def progress(title: str, total: int, start: int = 0) -> Iterator[Progress]:
 
         class _Bar:
             def advance(self, count: int = 1, note: str = "") -> None:
-                bar.update(task, advance=count, **({"note": note} if note else {}))
+                bar.update(task, advance=count)
+                if note:
+                    bar.update(task, note=note)
 
         yield _Bar()

@@ -1,14 +1,14 @@
 """The run folder: what training leaves for evaluation and export, and nothing else does.
 
-    recipe.json        the frozen recipe
-    classes.json       the classes in output order
-    photos.csv         every photo with the split that this run used
-    model.npz          the final weights, by variable path
-    probe.npz          the head fitted on cached features (start of the fine-tuning)
-    checkpoint.npz     where an interrupted fine-tuning goes on; gone when training is done
-    history.csv        training curves
-    run.json           where the data lies, fingerprints, seconds, memory; written last
-    holdout/           a run of the same shape, fitted without the photos it is judged on
+recipe.json        the frozen recipe
+classes.json       the classes in output order
+photos.csv         every photo with the split that this run used
+model.npz          the final weights, by variable path
+probe.npz          the head fitted on cached features (start of the fine-tuning)
+checkpoint.npz     where an interrupted fine-tuning goes on; gone when training is done
+history.csv        training curves
+run.json           where the data lies, fingerprints, seconds, memory; written last
+holdout/           a run of the same shape, fitted without the photos it is judged on
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 
 from promolens_runtime.errors import InputError
 from promolens_training.data.photos import Photo, ProductClass
-from promolens_training.files import write_atomically, write_json
+from promolens_training.files import write_arrays, write_atomically, write_json
 from promolens_training.recipes import Recipe, recipe_from_json
 
 if TYPE_CHECKING:
@@ -90,11 +90,10 @@ def _read_json(path: Path) -> Any:
 
 
 def _read_classes(path: Path) -> tuple[ProductClass, ...]:
-    rows = _read_json(path)
-    tuples = ("barcodes", "aliases")
-    return tuple(
-        ProductClass(**{k: tuple(v) if k in tuples else v for k, v in row.items()}) for row in rows
-    )
+    rows: list[dict[str, Any]] = _read_json(path)
+    for row in rows:
+        row["barcodes"], row["aliases"] = tuple(row["barcodes"]), tuple(row["aliases"])
+    return tuple(ProductClass(**row) for row in rows)
 
 
 def _read_photos(path: Path) -> tuple[Photo, ...]:
@@ -104,7 +103,9 @@ def _read_photos(path: Path) -> tuple[Photo, ...]:
     for row in rows:
         corners = [int(row[key]) for key in ("x1", "y1", "x2", "y2") if row[key]]
         box = (corners[0], corners[1], corners[2], corners[3]) if len(corners) == 4 else None
-        photos.append(Photo(Path(row["path"]), row["label"], row["split"], row["source_id"], box=box))
+        photos.append(
+            Photo(Path(row["path"]), row["label"], row["split"], row["source_id"], box=box)
+        )
     return tuple(photos)
 
 
@@ -124,7 +125,7 @@ def open_run(folder: Path) -> TrainedRun:
 def save_weights(model: keras.Model, path: Path) -> None:
     """Write every variable of `model` under its path, atomically."""
     arrays = {variable.path: np.asarray(variable) for variable in model.variables}
-    write_atomically(path, lambda file: np.savez(file, **arrays))
+    write_arrays(path, arrays)
 
 
 def load_weights(model: keras.Model, path: Path) -> None:

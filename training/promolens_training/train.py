@@ -12,19 +12,20 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from promolens_runtime.errors import InputError
+from promolens_training.data import assign_sources, split_holdout
 from promolens_training.data.load import load_photo_set, require_trainable
 from promolens_training.data.photos import Photo, PhotoSet, ProductClass
-from promolens_training.data import assign_sources, split_holdout
 from promolens_training.distill import teacher_logits
 from promolens_training.feeder import TrainingPixels
-from promolens_training.files import write_atomically, write_json
-from promolens_training.finetune import HISTORY_COLUMNS, fine_tune
+from promolens_training.files import write_arrays, write_atomically, write_json
+from promolens_training.finetune import HISTORY_COLUMNS, Evaluate, fine_tune
+from promolens_training.forward import forward
 from promolens_training.network import build_classifier
 from promolens_training.pixels import CACHE_MARGIN, Pixels, load_pixels
 from promolens_training.probe import embed, fit_probe
@@ -69,9 +70,10 @@ class TrainOptions:
             )
 
 
-def _label_indices(
+def label_indices(
     photos: Sequence[Photo], classes: Sequence[ProductClass]
 ) -> npt.NDArray[np.int64]:
+    """Return each photo's class as its output index, int64 `[n]`."""
     index = {product.name: i for i, product in enumerate(classes)}
     return np.array([index[photo.label] for photo in photos], np.int64)
 
@@ -108,43 +110,39 @@ def _guard_folder(folder: Path, recipe: Recipe, fingerprint: str, resume: bool) 
         return (folder / "run.json").is_file()
     received = "the same run" if same else "another run, recipe or photos, or a foreign folder"
     hint = "add --resume" if same else "choose another --out, or delete it"
-    raise InputError(f"Expected an empty folder at {folder}. Received {received}. To go on, {hint}.")
+    raise InputError(
+        f"Expected an empty folder at {folder}. Received {received}. To go on, {hint}."
+    )
 
 
 def _write_history(folder: Path, history: list[dict[str, float]]) -> None:
     text = io.StringIO()
-    table = csv.DictWriter(text, HISTORY_COLUMNS, restval="", lineterminator="\n")
-    table.writeheader()
-    table.writerows(history)
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(HISTORY_COLUMNS)
+    table.writerows([[row.get(column, "") for column in HISTORY_COLUMNS] for row in history])
     data = text.getvalue().encode()
     write_atomically(folder / "history.csv", lambda file: file.write(data))
 
 
-def _probe_weights(
-    model: keras.Model, folder: Path, recipe: Recipe, data: TrainingPixels
-) -> None:
+def _probe_weights(model: keras.Model, folder: Path, recipe: Recipe, data: TrainingPixels) -> None:
     """Put the probe's head into `model`, fitting it unless the folder already has it."""
     path = folder / "probe.npz"
     if not path.is_file():
         features = embed(model, _resized(data.pixels, recipe.image_px))
         head = fit_probe(features, data.labels, data.class_count, recipe.probe_c, recipe.seed)
-        write_atomically(path, lambda file: np.savez(file, kernel=head[0], bias=head[1]))
+        write_arrays(path, {"kernel": head[0], "bias": head[1]})
     with np.load(path, allow_pickle=False) as arrays:
         model.get_layer("logits").set_weights([arrays["kernel"], arrays["bias"]])
 
 
-def _watcher(photos: Pixels, labels: npt.NDArray[np.int64]) -> Any:
+def _watcher(photos: Pixels, labels: npt.NDArray[np.int64]) -> Evaluate:
     """Return a function that measures loss and accuracy on at most `WATCHED` photos."""
-    import cv2
-
     step = max(1, len(labels) // WATCHED)
     photos, labels = photos[::step], labels[::step]
 
     def watch(model: keras.Model) -> tuple[float, float]:
-        px = model.input.shape[1]
-        squares = [cv2.resize(p, (px, px), interpolation=cv2.INTER_AREA) for p in photos]
-        logits = model.predict(np.stack(squares).astype(np.float32), batch_size=32, verbose=0)
-        logits = logits["logits"].astype(np.float64)
+        squares = _resized(photos, int(model.inputs[0].shape[1]))
+        logits = forward(model, squares, "logits").astype(np.float64)
         log_p = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
         loss = -log_p[np.arange(len(labels)), labels].mean()
         return float(loss), float((logits.argmax(1) == labels).mean())
@@ -181,14 +179,15 @@ def _fit(job: _Job, resume: bool) -> dict[str, float]:
     keras.utils.set_random_seed(recipe.seed)
     largest = max([recipe.image_px, *(phase.image_px for phase in recipe.phases)])
     trained = job.in_split("train", "val")
-    labels = _label_indices(trained, job.classes)
+    labels = label_indices(trained, job.classes)
     cache_px = round(largest * CACHE_MARGIN)
     data = TrainingPixels(_cached(trained, cache_px, "decode"), labels, len(job.classes))
     watched = job.in_split("test")
     watch = None
     if watched and recipe.phases:
         watch = _watcher(
-            _cached(watched, recipe.image_px, "decode held-out"), _label_indices(watched, job.classes)
+            _cached(watched, recipe.image_px, "decode held-out"),
+            label_indices(watched, job.classes),
         )
     seconds["decode"] = time.monotonic() - start
     start = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -76,8 +77,11 @@ def _repair_variance(headless: Any) -> None:
 def _from_file(name: str, side: int, path: Path) -> Any:
     headless = _headless(name, side, None)
     try:
-        headless.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
+        with warnings.catch_warnings():
+            # Keras only warns about layers that the file does not fill; they would stay random.
+            warnings.simplefilter("error", UserWarning)
+            headless.load_weights(path)
+    except (ValueError, OSError, KeyError, UserWarning) as error:
         raise InputError(
             f"Expected the headless weights of {name} ({published_file_name(name)}). "
             f"Received {path}, which does not fit: {str(error).splitlines()[0]}"

@@ -96,7 +96,7 @@ class _Tensor:
             )
         strides = tuple(s * data.itemsize for s in self.stride)
         view = np.lib.stride_tricks.as_strided(data[self.offset :], self.shape, strides)
-        return np.ascontiguousarray(view)
+        return np.array(view, order="C")  # ascontiguousarray would make a scalar 1-d
 
 
 def _rebuild_tensor(

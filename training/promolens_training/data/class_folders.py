@@ -16,6 +16,8 @@ from promolens_training.data.reading import (
     Limits,
     Problem,
     Reading,
+    collision_key,
+    is_plain_text,
     name_collisions,
     name_fault,
     normal_name,
@@ -120,12 +122,17 @@ def _place(root: Path, tree: _Tree) -> tuple[list[_Placed], list[Problem], list[
     return placed, problems, notes
 
 
+def _last(class_path: str) -> str:
+    return class_path.rsplit("/", 1)[-1]
+
+
 def _labels(placed: list[_Placed]) -> dict[str, str]:
     """Return class path -> label: the folder's own name, or the path where names repeat."""
     paths = {normal_name("/".join(item.class_parts)) for item in placed}
-    uses = Counter(path.rsplit("/", 1)[-1] for path in paths)
+    uses = Counter(collision_key(_last(path)) for path in paths)
     return {
-        path: name if uses[name := path.rsplit("/", 1)[-1]] == 1 else path for path in sorted(paths)
+        path: _last(path) if uses[collision_key(_last(path))] == 1 else path
+        for path in sorted(paths)
     }
 
 
@@ -133,10 +140,13 @@ def _name_problems(placed: list[_Placed], limits: Limits) -> list[Problem]:
     """Look at class paths, not labels: `Juice/Small` and `Milk/small` are two classes."""
     where: dict[str, Path] = {}
     for item in placed:
-        where.setdefault("/".join(item.class_parts), item.path.parent)
+        folder = item.path.parent
+        for depth in range(len(item.class_parts), 0, -1):
+            where.setdefault("/".join(item.class_parts[:depth]), folder)
+            folder = folder.parent
     problems = name_collisions(where, where)
     for spelling, folder in where.items():
-        fault = name_fault(spelling.rsplit("/", 1)[-1], limits)
+        fault = name_fault(_last(spelling), limits)
         if fault:
             problems.append(
                 Problem(
@@ -146,6 +156,18 @@ def _name_problems(placed: list[_Placed], limits: Limits) -> list[Problem]:
                 )
             )
     return problems
+
+
+def _file_name_problems(pictures: list[Path]) -> list[Problem]:
+    """Refuse file names that are not UTF-8: no list, manifest or report could hold them."""
+    bad = [path for path in pictures if not is_plain_text(path.name)]
+    if not bad:
+        return []
+    message = (
+        f"Expected file names of UTF-8 text. Received {bad[0].name!r} in "
+        f"{str(bad[0].parent)!r}{f' and {len(bad) - 1} more' if len(bad) > 1 else ''}. Rename it."
+    )
+    return [Problem("file-name", message, tuple(bad[:10]))]
 
 
 def read_class_folders(root: Path, limits: Limits) -> Reading:
@@ -159,6 +181,8 @@ def read_class_folders(root: Path, limits: Limits) -> Reading:
     """
     tree = _walk(root, limits)
     placed, problems, notes = _place(root, tree)
+    placed.sort(key=lambda item: item.path)
+    problems.extend(_file_name_problems(tree.pictures))
     labels = _labels(placed)
     problems.extend(_name_problems(placed, limits))
     entries: list[Entry] = []

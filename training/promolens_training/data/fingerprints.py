@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from promolens_runtime.errors import ImageError
 from promolens_runtime.images import Pixels, load_rgb
-
-T = TypeVar("T")
 
 _SIDE_PX = 96
 _LUMA_BINS, _CHROMA_BINS = 6, 16
@@ -70,12 +65,6 @@ def fingerprint_file(
     if box:
         rgb = rgb[box[1] : box[3], box[0] : box[2]]
     return fingerprint(rgb) if rgb.size else None
-
-
-def map_files(work: Callable[[Path], T], paths: Iterable[Path], workers: int = 2) -> list[T]:
-    """Apply `work` to every path, a few at a time, results in order."""
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(work, paths))
 
 
 def hamming(bits: NDArray[np.bool_]) -> NDArray[np.int16]:

@@ -16,8 +16,10 @@ from promolens_runtime.errors import InputError
 from promolens_training.data.photos import Photo, ProductClass
 
 PICTURE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
+    (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif")
 )
+"""What people take for a picture. Not all can be read: the doctor says which and why."""
+
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -120,13 +122,18 @@ def name_collisions(spellings: Iterable[str], paths: dict[str, Path]) -> list[Pr
     ]
 
 
+def is_plain_text(text: str) -> bool:
+    """Say whether a name is UTF-8 without control characters, so that any list can hold it."""
+    return not any(unicodedata.category(char) in ("Cc", "Cs") for char in text)
+
+
 def name_fault(name: str, limits: Limits) -> str | None:
     """Return what is wrong with a class name, or None."""
     if not name.strip():
         return "an empty name"
     if len(name) > limits.max_name_chars:
         return f"a name of {len(name)} characters (at most {limits.max_name_chars})"
-    if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
+    if not is_plain_text(name):
         return f"a name with control characters: {name!r}"
     return None
 
@@ -137,6 +144,8 @@ def path_fault(text: str) -> str | None:
         return "an empty path"
     if "\0" in text:
         return "a path with a NUL character"
+    if not is_plain_text(text):
+        return f"a path with control characters, {text!r}"
     if "\\" in text:
         return f"a path with backslashes, {text!r} (use /)"
     pure = PurePosixPath(text)
@@ -145,6 +154,11 @@ def path_fault(text: str) -> str | None:
     if ".." in pure.parts:
         return f"a path that leaves the folder, {text!r}"
     return None
+
+
+def path_order(photo: Photo) -> tuple[Path, tuple[int, ...]]:
+    """Return the key that photos are sorted by wherever order matters."""
+    return photo.path, photo.box or ()
 
 
 def read_text(path: Path, limits: Limits) -> str:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from promolens_runtime.errors import InputError
 from promolens_training.data.fingerprints import Fingerprint, fingerprint_file, hamming
 from promolens_training.data.photos import Photo
+from promolens_training.data.reading import path_order
 from promolens_training.progress import progress
 
 # Above this many photos a class, pairs cost too much memory (float32: 64 MiB a matrix).
@@ -131,7 +132,7 @@ def assign_sources(photos: Sequence[Photo], rule: SourceRule | None = None) -> t
     """
     rule = rule or SourceRule()
     by_class: dict[str, list[int]] = defaultdict(list)
-    for index in sorted(range(len(photos)), key=lambda i: (photos[i].path, photos[i].box or ())):
+    for index in sorted(range(len(photos)), key=lambda i: path_order(photos[i])):
         if not photos[index].source_id:
             by_class[photos[index].label].append(index)
     sourced = list(photos)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from promolens_runtime.errors import InputError
 from promolens_training.data.photos import Photo
+from promolens_training.data.reading import path_order
 
 Indexes = NDArray[np.intp]
 
@@ -32,7 +33,7 @@ class _Source:
 def _sources(photos: Sequence[Photo], seed: int) -> list[_Source]:
     """Return the sources in an order that depends on their photos and the seed only."""
     groups: dict[str, list[int]] = defaultdict(list)
-    for index in sorted(range(len(photos)), key=lambda i: (photos[i].path, photos[i].box or ())):
+    for index in sorted(range(len(photos)), key=lambda i: path_order(photos[i])):
         photo = photos[index]
         # A photo without a source stands for itself.
         groups[photo.source_id or f"\0{photo.path}"].append(index)

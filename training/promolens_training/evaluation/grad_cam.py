@@ -85,7 +85,7 @@ def _resized(heat: NDArray[np.float32], height: int, width: int) -> NDArray[np.f
     return np.clip(np.asarray(picture, np.float32), 0.0, 1.0)
 
 
-def overlay(image: Bytes, heat: NDArray[np.floating[Any]], strength: float = 0.65) -> Bytes:
+def overlay(image: Bytes, heat: NDArray[np.floating[Any]], strength: float = 0.8) -> Bytes:
     """Lay heat `[h, w]` in 0..1 over a picture uint8 `[h, w, 3]`; cold places stay as they are."""
     if image.shape[:2] != heat.shape:
         raise ValueError(
@@ -93,7 +93,8 @@ def overlay(image: Bytes, heat: NDArray[np.floating[Any]], strength: float = 0.6
             "Resize it first."
         )
     colour = np.stack([np.interp(heat, _STOPS, _COLOURS[:, each]) for each in range(3)], axis=-1)
-    alpha = (strength * np.clip(heat, 0, 1))[..., None]
+    # Lukewarm is everywhere in such maps; squaring leaves the eye to the hot places.
+    alpha = (strength * np.clip(heat, 0, 1) ** 2)[..., None]
     mixed = image * (1 - alpha) + colour * alpha
     result: Bytes = np.round(mixed).astype(np.uint8)
     return result

@@ -6,7 +6,6 @@ business of `unknown.py` and have to be left out first.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -93,7 +92,10 @@ def confusion_pairs(
     )
     return tuple(
         ConfusionPair(
-            names[row], names[column], int(matrix[row, column]), matrix[row, column] / totals[row]
+            names[row],
+            names[column],
+            int(matrix[row, column]),
+            float(matrix[row, column] / totals[row]),
         )
         for row, column in order[:limit]
     )
@@ -188,7 +190,10 @@ def mcnemar_exact(won: int, lost: int) -> float:
     n = won + lost
     if n == 0:
         return 1.0
-    tail = sum(math.comb(n, k) for k in range(min(won, lost) + 1))
+    tail = ways = 1  # of C(n, 0); whole numbers, so that thousands of photos stay exact
+    for k in range(min(won, lost)):
+        ways = ways * (n - k) // (k + 1)
+        tail += ways
     return min(1.0, 2 * tail / (1 << n))
 
 
@@ -207,13 +212,15 @@ class Agreement:
         n: photos compared.
         rate: share with the same first answer.
         won: photos where b is right and a is wrong; lost: the other way round.
-        top1_change: (won - lost) / n, and its interval over sources.
+        n_known: photos of taught classes, the ones that can be won or lost.
+        top1_change: (won - lost) / n_known, and its interval over sources.
         mcnemar_p: two-sided exact p-value of won against lost.
         kl_mean: mean KL(a || b) in nats.
         worst: indices of the photos with another first answer, highest KL first.
     """
 
     n: int
+    n_known: int
     rate: float
     won: int
     lost: int
@@ -230,27 +237,29 @@ def agreement(
     """Compare logits `[n, c]` of two models on the same photos in the same order.
 
     Photos of unknown objects (label -1) count for the rate and the KL, never as won or lost.
-    `limit` bounds `worst`.
+    `limit` bounds `worst`. Raises ValueError for other shapes or no photo of a taught class.
     """
-    if a.shape != b.shape or len(a) == 0:
+    known = np.flatnonzero(labels >= 0)
+    if a.shape != b.shape or len(known) == 0:
         raise ValueError(
-            f"Expected equal logits of at least one photo. Received {a.shape}, {b.shape}. "
+            f"Expected equal logits of at least one known photo. Received {a.shape}, {b.shape}. "
             "Predict the same photos with both models."
         )
     first, second = a.argmax(axis=1), b.argmax(axis=1)
     hits_a, hits_b = first == labels, second == labels
-    change = hits_b.astype(np.float64) - hits_a
+    change = (hits_b.astype(np.float64) - hits_a)[known]
     kl = kl_divergence(a, b)
     differing = np.flatnonzero(first != second)
     worst = differing[np.argsort(-kl[differing], kind="stable")][:limit]
     won, lost = int((change > 0).sum()), int((change < 0).sum())
     return Agreement(
         n=len(a),
+        n_known=len(known),
         rate=float(np.mean(first == second)),
         won=won,
         lost=lost,
         top1_change=float(change.mean()),
-        top1_change_interval=mean_interval(change, sources),
+        top1_change_interval=mean_interval(change, [sources[index] for index in known.tolist()]),
         mcnemar_p=mcnemar_exact(won, lost),
         kl_mean=float(kl.mean()),
         worst=tuple(int(index) for index in worst),

@@ -117,7 +117,7 @@ def save_predictions(predictions: Predictions, path: Path) -> None:
 def load_predictions(path: Path) -> Predictions:
     """Read what `save_predictions` wrote; raise InputError where it is anything else."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             embeddings = stored["embeddings"] if "embeddings" in stored.files else None
             return Predictions(
                 stored["logits"].astype(np.float32),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,9 +82,10 @@ class UnknownResult:
 
     Attributes:
         score: "max_logit" or "energy".
-        accept_at_least: the threshold, chosen on the known photos alone.
-        true_accept_rate: the share of known photos asked for.
-        accepted_known: the share accepted when each photo's threshold comes from other sources.
+        accept_at_least: the threshold; unknown photos have no part in choosing it.
+        true_accept_rate: the share of known photos that was asked for when choosing it.
+        accepted_known: the share of known photos accepted by thresholds chosen on other photos,
+            None where there is only one source.
         false_accept_rate: share of unknown photos accepted all the same, and its interval.
         auroc: threshold-free; 0.5 is guessing, 1 is perfect.
         known_scores, unknown_scores: float `[n]`, for the picture.
@@ -117,24 +118,22 @@ def cross_fitted_accept_rate(
     return float(accepted.mean())
 
 
-def measure_score(
+def measure_rule(
     score: str,
+    accept_at_least: float,
     known: Floats,
     unknown: Floats,
-    known_sources: Sequence[str],
     unknown_sources: Sequence[str],
     true_accept_rate: float = TRUE_ACCEPT_RATE,
 ) -> UnknownResult:
-    """Measure one score from logits `[n, c]` of known photos and `[m, c]` of unknown ones."""
-    known_scores = SCORES[score](known)
-    unknown_scores = SCORES[score](unknown)
-    threshold = choose_threshold(known_scores, true_accept_rate)
-    accepted = unknown_scores >= threshold
+    """Measure a rule whose threshold was chosen elsewhere, on logits `[n, c]` and `[m, c]`."""
+    known_scores, unknown_scores = SCORES[score](known), SCORES[score](unknown)
+    accepted = unknown_scores >= accept_at_least
     return UnknownResult(
         score=score,
-        accept_at_least=threshold,
+        accept_at_least=accept_at_least,
         true_accept_rate=true_accept_rate,
-        accepted_known=cross_fitted_accept_rate(known_scores, known_sources, true_accept_rate),
+        accepted_known=float((known_scores >= accept_at_least).mean()),
         false_accept_rate=float(accepted.mean()),
         false_accept_interval=rate_interval(accepted, unknown_sources),
         auroc=auroc(known_scores, unknown_scores),
@@ -143,6 +142,22 @@ def measure_score(
         known_scores=known_scores,
         unknown_scores=unknown_scores,
     )
+
+
+def measure_score(
+    score: str,
+    known: Floats,
+    unknown: Floats,
+    known_sources: Sequence[str],
+    unknown_sources: Sequence[str],
+    true_accept_rate: float = TRUE_ACCEPT_RATE,
+) -> UnknownResult:
+    """Choose a threshold on the known photos and measure it; see `UnknownResult`."""
+    known_scores = SCORES[score](known)
+    threshold = choose_threshold(known_scores, true_accept_rate)
+    result = measure_rule(score, threshold, known, unknown, unknown_sources, true_accept_rate)
+    accepted = cross_fitted_accept_rate(known_scores, known_sources, true_accept_rate)
+    return replace(result, accepted_known=accepted)
 
 
 def compare_scores(

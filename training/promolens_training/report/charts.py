@@ -110,18 +110,19 @@ def line_chart(
     if not drawn:
         return None
     values = [value for _, points in drawn for _, value in points]
-    top = 1.0 if percent and max(values) > 0.9 else max(values)
-    low = min(0.0, min(values)) if not percent or min(values) < 0.5 else min(values)
+    low = min(values) if percent and min(values) > 0.5 else min(0.0, min(values))
+    highest = 1.0 if percent else max(values)
+    # Headroom for the names of the phases.
+    top = highest + 0.1 * (highest - low)
     plot = Plot(58, 34, WIDTH - 72, HEIGHT - 66, 0, max(len(phases) - 1, 1), low, top)
-    parts = _phase_marks(plot, phases) + _grid(plot, nice_ticks(low, top), percent=percent)
+    parts = _phase_marks(plot, phases) + _grid(plot, nice_ticks(low, highest), percent=percent)
     for one, points in drawn:
         parts.append(plot.path(points, f"series {one.class_}"))
         x, y = points[-1]
         parts.append(
             svg.element("circle", cx=plot.x(x), cy=plot.y(y), r=3.5, class_=f"dot {one.class_}")
         )
-    rows = f"{len(phases)} rows of history.csv"
-    parts.append(svg.text(rows, plot.right, HEIGHT - 8, "tick", "end"))
+    parts.append(svg.text(f"{len(phases)} logged steps →", plot.right, HEIGHT - 8, "tick", "end"))
     parts += _legend([(one.name, one.class_) for one, _ in drawn], plot.left, 20)
     return svg.drawing(WIDTH, HEIGHT, name, parts)
 
@@ -169,8 +170,8 @@ def training_charts(points: Sequence[CurvePoint]) -> list[tuple[str, Markup]]:
 def reliability_chart(name: str, bins: Sequence[ReliabilityBin]) -> Markup:
     """Draw accuracy over confidence, with the diagonal that a calibrated model follows.
 
-    Bars hold the accuracy; the part between bar and diagonal is what ECE adds up, and the strip
-    below shows where the photos are.
+    Blue and green together are the accuracy, blue and orange the confidence; the coloured gap is
+    what ECE adds up, and the strip below shows where the photos are.
     """
     side = 250.0
     plot = Plot(58, 14, side, side, 0, 1, 0, 1)
@@ -187,17 +188,18 @@ def reliability_chart(name: str, bins: Sequence[ReliabilityBin]) -> Markup:
         if each.accuracy is None or each.confidence is None:
             continue
         hint += f", {100 * each.accuracy:.1f} % right, {100 * each.confidence:.1f} % sure"
-        bar_top, sure = plot.y(each.accuracy), plot.y(each.confidence)
-        parts.append(svg.rect(left, bar_top, width, plot.bottom - bar_top, "bar one", hint))
+        right, sure = plot.y(each.accuracy), plot.y(each.confidence)
+        both = max(right, sure)  # y grows downwards: the lower of the two heights
+        parts.append(svg.rect(left, both, width, plot.bottom - both, "bar one", hint))
         gap = "gap over" if each.confidence > each.accuracy else "gap under"
-        parts.append(svg.rect(left, min(bar_top, sure), width, abs(bar_top - sure), gap, hint))
+        parts.append(svg.rect(left, min(right, sure), width, abs(right - sure), gap, hint))
     parts.append(svg.line(plot.x(0), plot.y(0), plot.x(1), plot.y(1), "diagonal"))
     base = strip_top + strip_height + 16
     for tick in (0.0, 0.5, 1.0):
         parts.append(svg.text(f"{100 * tick:.0f} %", plot.x(tick), base, "tick", "middle"))
     parts.append(svg.text("confidence", plot.x(0.75), base, "tick", "middle"))
     parts.append(svg.text("photos", plot.left - 8, strip_top + 20, "tick", "end"))
-    return svg.drawing(plot.right + 16, base + 10, name, parts)
+    return svg.drawing(plot.right + 26, base + 10, name, parts)
 
 
 def score_histogram(result: UnknownResult) -> Markup:
@@ -222,8 +224,11 @@ def score_histogram(result: UnknownResult) -> Markup:
     x = plot.x(result.accept_at_least)
     parts.append(svg.line(plot.left, plot.y(0), plot.right, plot.y(0), "axis"))
     parts.append(svg.line(x, plot.top - 8, x, plot.bottom + 2, "threshold"))
-    parts.append(svg.text("rejected ←", x - 6, plot.top - 12, "tick", "end"))
-    parts.append(svg.text("→ accepted", x + 6, plot.top - 12, "tick"))
+    # Near an edge a word gives way rather than leave the drawing.
+    if x > 90:
+        parts.append(svg.text("rejected ←", x - 6, plot.top - 2, "tick", "end"))
+    if x < plot.right - 80:
+        parts.append(svg.text("→ accepted", x + 6, plot.top - 2, "tick"))
     for tick in nice_ticks(low, high, 6):
         parts.append(svg.text(f"{tick:.4g}", plot.x(tick), HEIGHT - 22, "tick", "middle"))
     parts.append(svg.text(f"score ({result.score})", plot.right, HEIGHT - 5, "tick", "end"))

@@ -52,8 +52,8 @@ def display_names(classes: Sequence[ProductClass]) -> dict[str, str]:
 
 
 def percent(value: float, digits: int = 1) -> str:
-    """Write a rate of 0..1 in percent."""
-    return f"{100 * value:.{digits}f} %"
+    """Write a rate of 0..1 in percent; the space does not break."""
+    return f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def top1_headline(name: str, evaluation: Evaluation, good: bool | None = None) -> Headline:
@@ -149,7 +149,7 @@ def confusion_section(
         )
     parents = tuple(one.parent for one in classes)
     return Confusion(
-        tuple(names),
+        tuple(one.name_ko or one.name_en or one.name for one in classes),
         evaluation.confusion,
         parents if any(parents) else (),
         tuple(shown),

@@ -20,11 +20,16 @@ def _points(value: float) -> str:
     return f"{100 * value:+.1f}".replace("-", "−")
 
 
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
+
+
 def _size(value: float) -> str:
-    for unit, scale in (("GiB", 2**30), ("MB", 1e6), ("kB", 1e3)):
-        if value >= scale:
-            return f"{value / scale:.2f} {unit}"
-    return f"{value:.0f} B"
+    return f"{value / 1e6:.2f} MB" if value >= 1e5 else f"{value / 1e3:.1f} kB"
+
+
+def _memory(value: float) -> str:
+    return f"{value / 2**30:.2f} GiB"
 
 
 def _duration(seconds: float) -> str:
@@ -35,16 +40,23 @@ def _duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
+def _plain(value: object) -> str:
+    return "–" if value is None or value == "" else str(value)
+
+
 def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, item in value.items():
         name = f"{prefix}{key}"
         if isinstance(item, Mapping):
             yield from _flat(item, f"{name}.")
-        elif isinstance(item, (list, tuple)) and any(isinstance(one, Mapping) for one in item):
+        elif isinstance(item, list | tuple) and any(isinstance(one, Mapping) for one in item):
             for place, one in enumerate(item):
                 yield from _flat({str(place): one}, f"{name}.")
         else:
-            yield name, ", ".join(map(str, item)) if isinstance(item, (list, tuple)) else str(item)
+            yield (
+                name,
+                ", ".join(map(_plain, item)) if isinstance(item, list | tuple) else _plain(item),
+            )
 
 
 def render_report(content: ReportContent) -> str:
@@ -60,7 +72,13 @@ def render_report(content: ReportContent) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=percent, points=_points, size=_size, duration=_duration, flat=_flat
+        percent=percent,
+        points=_points,
+        signed=_signed,
+        size=_size,
+        memory=_memory,
+        duration=_duration,
+        flat=_flat,
     )
     style = Markup((_HERE / STYLE).read_text("utf-8"))  # noqa: S704 - our own file
     page: str = environment.get_template(TEMPLATE).render(

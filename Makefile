@@ -1,0 +1,151 @@
+# promolens: `make` lists what there is to do.
+#
+# Needs Debian 12 (or any system with Python 3.11 or newer and its venv module), make and git.
+# Everything else goes into .venv. Paths and patterns may contain spaces and stars:
+#     make train export DATA='my photos' ONLY='Packages/*' RECIPE=best OUT='my app/assets'
+
+# Knobs. Plain `=`: only `make X=...` sets them, never a stray variable of the environment.
+PYTHON = python3
+DATA =
+ONLY =
+RECIPE = fast
+OUT = android_assets
+NAME =
+EXPORT_FLAGS =
+TRAIN_FLAGS =
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+VENV := .venv
+BIN := $(VENV)/bin
+JOB_STAMP := $(VENV)/.installed-job
+DEV_STAMP := $(VENV)/.installed-dev
+ROOTS := runtime training export demo cli
+DEMO := demo_data
+
+# $(call q,DATA): the value of DATA as one shell word, whatever is in it.
+q = '$(subst ','\'',$(value $(1)))'
+data = $(if $(value DATA),$(call q,DATA),$(DEMO))
+only = $(if $(value ONLY),--only $(call q,ONLY))
+# The drawn catalogue is a prerequisite only where the user named no data of their own.
+data_files = $(if $(value DATA),,$(DEMO)/photos.csv)
+# runs/demo-fast, runs/grocery-Packages-best: what the run was made of, without stars and slashes.
+auto_name = $(shell printf '%s' $(if $(value DATA),"$$(basename -- $(call q,DATA))",demo)$(if \
+	$(value ONLY),-$(call q,ONLY))-$(call q,RECIPE) | tr -s '/*?"\047\\[:space:]-' '-' | sed 's/^[-.]*//')
+run = runs/$(if $(value NAME),$(call q,NAME),'$(auto_name)')
+
+##@ Start here
+
+.PHONY: help
+help: ## list the targets (this is what `make` alone does)
+	@printf 'make TARGET [DATA=folder] [ONLY=pattern] [RECIPE=fast|best|card] [OUT=folder] [NAME=run]\n'
+	@sed -nE -e 's/^##@ (.*)/\n\1/p' -e 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/p' Makefile \
+		| expand -t 16
+
+.PHONY: train
+train: $(JOB_STAMP) $(data_files) ## train a recogniser on DATA (default: the demo catalogue) into runs/NAME
+	@$(BIN)/promolens train $(data) $(only) --recipe $(call q,RECIPE) --out $(run) \
+		--resume $(TRAIN_FLAGS)
+
+.PHONY: export
+export: $(JOB_STAMP) ## turn that run into a verified, signed bundle in OUT/bundle
+	@run=$(run); out=$(call q,OUT); flags=$(call q,EXPORT_FLAGS); $(export_once)
+
+.PHONY: test
+test: $(DEV_STAMP) ## run all tests (those on real photos only where PROMOLENS_DATA says where they are)
+	@$(BIN)/pytest
+
+##@ Look closer
+
+.PHONY: demo-data
+demo-data: $(DEMO)/photos.csv ## draw the demo catalogue: invented products and phone photos of them
+
+.PHONY: doctor
+doctor: $(JOB_STAMP) $(data_files) ## examine DATA before training: damage, duplicates, leaks
+	@mkdir -p runs
+	@$(BIN)/promolens doctor $(data) $(only) --report $(run)-doctor.html
+
+.PHONY: evaluate
+evaluate: $(JOB_STAMP) $(data_files) ## measure the bundle in OUT on DATA
+	@$(BIN)/promolens evaluate $(call q,OUT)/bundle $(data) --json
+
+.PHONY: ablation
+ablation: $(JOB_STAMP) $(data_files) ## compare recipes on DATA by grouped k-fold (hours; goes on where it stopped)
+	@$(BIN)/promolens ablation $(data) $(only) --out runs/ablation$(if $(value NAME),-$(call q,NAME))
+
+##@ Work on promolens itself
+
+.PHONY: install
+install: $(DEV_STAMP) ## make .venv with everything, the tools of development included
+
+.PHONY: check
+check: $(DEV_STAMP) ## ruff, mypy --strict, pyright and the architecture test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/pytest tests/test_architecture.py
+
+.PHONY: format
+format: $(DEV_STAMP) ## let ruff order the imports and lay out the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: clean
+clean: ## remove what was built: .venv, runs, demo_data, the bundle, caches
+	rm -rf $(VENV) $(DEMO) runs android_assets/bundle build dist *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov
+	find $(ROOTS) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- rules behind the targets
+
+define make_venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'error: Expected Python 3.11 or newer. Received $(PYTHON). Give one: make PYTHON=python3.12 ...' >&2; \
+		exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+		echo 'error: Expected the venv module. On Debian: sudo apt-get install python3-venv' >&2; exit 1; }
+endef
+
+$(JOB_STAMP): pyproject.toml
+	$(make_venv)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train,export,demo]'
+	@touch $@
+
+$(DEV_STAMP): $(JOB_STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train,export,demo,dev]'
+	@touch $@
+
+$(DEMO)/photos.csv: | $(JOB_STAMP)
+	@$(BIN)/promolens demo-data $(DEMO)
+
+# Export converts five files and measures each, so an export that would change nothing is skipped:
+# RUN/export.txt keeps what the last one said, under a line that names what it was made of. It
+# counts while the run and the code are older and the bundle in OUT is still that very one.
+define export_once
+made_of() { \
+	echo "$$out $$flags $$(sha256sum < "$$out/bundle/manifest.json")" \
+		"$$(printf '%s' "$${PROMOLENS_SIGNING_KEY-}" | sha256sum)"; \
+}; \
+newer() { \
+	find "$$run/run.json" "$$run/classes.json" pyproject.toml $(ROOTS) -newer "$$said" \
+		-not -path '*/__pycache__*' -type f | head -n 1; \
+}; \
+said="$$run/export.txt"; \
+if [ -s "$$said" ] && [ -s "$$out/bundle/manifest.json" ] && [ -z "$$(newer)" ] \
+	&& [ "$$(head -n 1 "$$said")" = "$$(made_of)" ] \
+	&& $(BIN)/promolens bundle verify "$$out" > /dev/null 2>&1; then \
+	echo "Nothing changed since the last export of $$run:"; \
+	tail -n +2 "$$said"; \
+else \
+	rm -f "$$said"; \
+	if [ -d "$$run" ]; then log="$$run/.export.tmp"; else log=/dev/null; fi; \
+	$(BIN)/promolens export "$$run" --out "$$out" $(EXPORT_FLAGS) | tee "$$log"; \
+	{ made_of; cat "$$log"; } > "$$said.tmp"; \
+	mv "$$said.tmp" "$$said"; rm -f "$$log"; \
+fi
+endef

@@ -1,0 +1,129 @@
+"""Whole trainings of a real network on tiny photos: resume after kill -9, same seed same result."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.slow
+
+# Trains Lite0 at 32 px on the folder argv[1] into argv[2], saving a checkpoint at every step.
+PROGRAM = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from promolens_training import finetune
+from promolens_training.recipes import FAST, Phase
+from promolens_training.train import TrainOptions, train
+finetune.CHECKPOINT_INTERVAL_S = 0.0
+phases = (Phase(2, 32, 1e-3, mixup_alpha=0.2), Phase(2, 48, 5e-4))
+recipe = replace(FAST, image_px=48, batch=4, phases=phases)
+train(TrainOptions(Path(sys.argv[1]), Path(sys.argv[2]), recipe, resume=True, refit=False))
+"""
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of 8 noisy one-colour pictures, half of them for the exam."""
+    root = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 8), ("test", 3)):
+        for label, colour in (("빨간 캔", (200, 40, 40)), ("파란 캔", (40, 40, 200))):
+            folder = root / split / label
+            folder.mkdir(parents=True)
+            for number in range(count):
+                noise = rng.normal(0, 30, (64, 64, 3))
+                pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    return root
+
+
+def _command(photos: Path, out: Path) -> list[str]:
+    return [sys.executable, "-c", PROGRAM, str(photos), str(out)]
+
+
+def _run(photos: Path, out: Path) -> None:
+    done = subprocess.run(_command(photos, out), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.fixture(scope="module")
+def unbroken(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("unbroken") / "run"
+    _run(photos, out)
+    return out
+
+
+def _weights(run: Path) -> dict[str, np.ndarray]:
+    with np.load(run / "model.npz") as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _assert_same(first: Path, second: Path) -> None:
+    one, two = _weights(first), _weights(second)
+    assert one.keys() == two.keys()
+    different = [name for name in one if not np.array_equal(one[name], two[name])]
+    assert not different
+    columns = slice(0, 5)  # the rest is time
+    histories = [
+        [line.split(",")[columns] for line in (run / "history.csv").read_text().splitlines()]
+        for run in (first, second)
+    ]
+    assert histories[0] == histories[1]
+
+
+def test_a_finished_run_learned_and_can_be_opened(unbroken: Path) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from promolens_training.ablation import predict_float
+    from promolens_training.runs import open_run
+    from promolens_training.train import label_indices
+
+    run = open_run(unbroken)
+    held = run.in_split("test")
+    assert len(held) == 6
+    assert not (unbroken / "checkpoint.npz").exists()
+    right = predict_float(run).argmax(1) == label_indices(held, run.classes)
+    assert right.all()
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_training_resumes_to_the_very_same_weights(
+    photos: Path, unbroken: Path, tmp_path: Path, signal_number: signal.Signals
+) -> None:
+    out = tmp_path / "run"
+    process = subprocess.Popen(_command(photos, out), stderr=subprocess.PIPE)
+    checkpoint = out / "checkpoint.npz"
+    deadline = time.monotonic() + 240
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal_number)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert checkpoint.exists()
+    assert not (out / "run.json").exists()
+    _run(photos, out)
+    _assert_same(unbroken, out)
+
+
+def test_a_run_folder_of_other_photos_is_refused(unbroken: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from promolens_runtime.errors import InputError
+    from promolens_training.recipes import CARD
+    from promolens_training.runs import open_run
+    from promolens_training.train import PhotoSet, make_job, train_one
+
+    run = open_run(unbroken)
+    photo_set = PhotoSet(run.data_root, "class-folders", run.photos[1:], run.classes)
+    job = make_job(unbroken, replace(CARD, image_px=48), photo_set)
+    with pytest.raises(InputError, match="another run"):
+        train_one(job, resume=True)
+    assert open_run(unbroken).recipe == run.recipe

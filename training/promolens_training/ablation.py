@@ -1,0 +1,242 @@
+"""Which part of the recipe earns its place: one change a row, judged by grouped k-fold.
+
+Every (row, fold) is a run folder of its own, so that an interrupted comparison goes on where it
+stopped and any row can be opened, converted or looked at afterwards. Folds keep photos of one
+source together (docs/data.md), so a row is judged on shop visits that it has not seen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from promolens_runtime.errors import InputError
+from promolens_training.data import assign_sources, grouped_kfold, load_photo_set
+from promolens_training.data.load import require_trainable
+from promolens_training.data.photos import PhotoSet
+from promolens_training.evaluation.intervals import rate_interval
+from promolens_training.files import write_arrays, write_json
+from promolens_training.forward import forward
+from promolens_training.pixels import load_pixels
+from promolens_training.recipes import Augmentation, Distillation, Phase, Recipe
+from promolens_training.runs import TrainedRun, build_model
+from promolens_training.train import label_indices, make_job, train_one, with_test_split
+
+FOLD_SEED = 1
+EPOCHS = 8
+
+_BASE = Recipe(name="base", phases=(Phase(EPOCHS, 224, 5e-4),))
+_LIGHT = Augmentation(
+    min_area=0.8,
+    max_aspect=1.05,
+    rotate_deg=0.0,
+    perspective=0.0,
+    blur=0.0,
+    noise=0.0,
+    jpeg=0.0,
+    erase=0.0,
+)
+_STRONG = Augmentation(
+    min_area=0.25,
+    max_aspect=1.4,
+    rotate_deg=25.0,
+    perspective=0.12,
+    exposure=0.45,
+    contrast=0.35,
+    gamma=0.35,
+    white_balance=0.15,
+    blur=0.35,
+    noise=0.3,
+    jpeg=0.3,
+    erase=0.4,
+)
+_TWO_THIRDS = EPOCHS * 2 // 3
+
+
+def _phases(**changes: Any) -> tuple[Phase, ...]:
+    return (replace(_BASE.phases[0], **changes),)
+
+
+def _mixed(mixup_alpha: float = 0.0, cutmix_alpha: float = 0.0) -> tuple[Phase, ...]:
+    """Mix for two thirds of the epochs, then not."""
+    first = replace(
+        _BASE.phases[0], epochs=_TWO_THIRDS, mixup_alpha=mixup_alpha, cutmix_alpha=cutmix_alpha
+    )
+    return (first, Phase(EPOCHS - _TWO_THIRDS, 224, 2e-4, warmup_epochs=0.25))
+
+
+_SHARPER = (*_phases(epochs=EPOCHS - 2), Phase(2, 256, 1e-4, warmup_epochs=0.25))
+
+ROWS: dict[str, Recipe] = {
+    "frozen: softmax on ImageNet features": replace(_BASE, phases=()),
+    "last blocks (from block 9)": replace(_BASE, phases=_phases(first_block=9)),
+    "whole network (base)": _BASE,
+    "no probe first": replace(_BASE, probe_first=False),
+    "no weight average": replace(_BASE, ema_decay=0.0),
+    "no label smoothing": replace(_BASE, label_smoothing=0.0),
+    "light augmentation": replace(_BASE, augmentation=_LIGHT),
+    "strong augmentation": replace(_BASE, augmentation=_STRONG),
+    "mixup 0.2, off at the end": replace(_BASE, phases=_mixed(mixup_alpha=0.2)),
+    "CutMix 1.0, off at the end": replace(_BASE, phases=_mixed(cutmix_alpha=1.0)),
+    "last two epochs at 256 px": replace(_BASE, phases=_SHARPER, image_px=256),
+    "twice as long": replace(_BASE, phases=_phases(epochs=2 * EPOCHS)),
+    "Lite2 at 260 px": replace(
+        _BASE,
+        backbone="efficientnet_lite2",
+        image_px=260,
+        phases=_phases(image_px=260),
+    ),
+    "distilled from Lite2": replace(_BASE, distillation=Distillation("teacher")),
+}
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """Out-of-fold result of one row.
+
+    Attributes:
+        right: bool `[n]`, whether each photo's first answer was right, in the folds' order.
+        sources: source id of each photo, the unit of the interval.
+        seconds: training time of the folds together.
+    """
+
+    row: str
+    right: npt.NDArray[np.bool_]
+    sources: tuple[str, ...]
+    seconds: float
+
+    @property
+    def top1(self) -> float:
+        """Share of photos named rightly by a model that never saw their source."""
+        return float(self.right.mean())
+
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of `top1`, photos of one source counted together."""
+        found = rate_interval(self.right, self.sources)
+        return found.low, found.high
+
+
+@dataclass(frozen=True)
+class FoldPlan:
+    """A dataset cut into folds."""
+
+    photo_set: PhotoSet
+    folds: tuple[npt.NDArray[np.intp], ...]
+
+    def fold(self, number: int) -> PhotoSet:
+        """Return the dataset with fold `number` as its "test" photos."""
+        photos = with_test_split(self.photo_set.photos, self.folds[number])
+        return replace(self.photo_set, photos=photos)
+
+
+def plan_folds(data: Path, only: str | None, folds: int) -> FoldPlan:
+    """Load a dataset and cut its train and val photos into folds by source.
+
+    Photos of a "test" split are left out altogether: nothing is chosen on them.
+    """
+    photo_set = load_photo_set(data, only)
+    require_trainable(photo_set)
+    usable = tuple(photo for photo in photo_set.photos if photo.split != "test")
+    photos = assign_sources(usable)
+    held = tuple(test for _, test in grouped_kfold(photos, folds, FOLD_SEED))
+    return FoldPlan(replace(photo_set, photos=photos), held)
+
+
+Predict = Callable[[TrainedRun], npt.NDArray[np.float32]]
+
+
+def predict_float(run: TrainedRun) -> npt.NDArray[np.float32]:
+    """Return the float network's logits on the run's "test" photos, float32 `[n, classes]`."""
+    pixels = load_pixels(run.in_split("test"), run.recipe.image_px)
+    return forward(build_model(run), pixels, "logits")
+
+
+def _fold_right(
+    plan: FoldPlan, recipe: Recipe, number: int, folder: Path, predict: Predict
+) -> tuple[npt.NDArray[np.bool_], tuple[str, ...], float]:
+    run = train_one(make_job(folder, recipe, plan.fold(number)), resume=True)
+    cache = folder / "out_of_fold.npz"
+    held = run.in_split("test")
+    labels = label_indices(held, run.classes)
+    if cache.is_file():
+        with np.load(cache, allow_pickle=False) as stored:
+            logits = stored["logits"]
+    else:
+        logits = predict(run)
+        write_arrays(cache, {"logits": logits, "labels": labels})
+    sources = tuple(photo.source_id for photo in held)
+    return logits.argmax(1) == labels, sources, float(run.info["seconds_total"])
+
+
+def run_row(plan: FoldPlan, row: str, out: Path, predict: Predict = predict_float) -> RowResult:
+    """Train and judge one row on every fold; finished folds are read back."""
+    slug = "".join(ch if ch.isalnum() else "-" for ch in row.lower())
+    parts = [
+        _fold_right(plan, ROWS[row], number, out / slug / f"fold{number}", predict)
+        for number in range(len(plan.folds))
+    ]
+    right = np.concatenate([part[0] for part in parts])
+    sources = tuple(source for part in parts for source in part[1])
+    result = RowResult(row, right, sources, sum(part[2] for part in parts))
+    write_json(out / slug / "result.json", summary(result))
+    return result
+
+
+def summary(result: RowResult) -> dict[str, Any]:
+    """Return a row's figures as JSON types."""
+    low, high = result.interval()
+    return {
+        "row": result.row,
+        "n": len(result.right),
+        "top1": round(result.top1, 4),
+        "top1_interval": [round(low, 4), round(high, 4)],
+        "seconds": round(result.seconds, 1),
+    }
+
+
+def choose_rows(wanted: Sequence[str] | None) -> list[str]:
+    """Return the rows whose names contain one of `wanted`, all without it.
+
+    Raises:
+        InputError: a word matches no row.
+    """
+    if not wanted:
+        return list(ROWS)
+    for word in wanted:
+        if not any(word in row for row in ROWS):
+            raise InputError(
+                f"Expected part of a row's name. Received {word!r}. Rows: {'; '.join(ROWS)}."
+            )
+    return [row for row in ROWS if any(word in row for word in wanted)]
+
+
+def markdown(results: Sequence[dict[str, Any]]) -> str:
+    """Return the comparison as a Markdown table, each row against the base."""
+    base = next((r["top1"] for r in results if "(base)" in r["row"]), None)
+    lines = [
+        "| recipe | out-of-fold top-1 | 95 % interval | against base | training s |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for r in results:
+        gain = "" if base is None else f"{100 * (r['top1'] - base):+.1f}"
+        low, high = r["top1_interval"]
+        lines.append(
+            f"| {r['row']} | {100 * r['top1']:.1f} % | {100 * low:.1f}–{100 * high:.1f} | {gain} "
+            f"| {r['seconds']:.0f} |"
+        )
+    if results:
+        lines.append(f"\nn = {results[0]['n']} photos, each judged by a model of other sources.")
+    return "\n".join(lines)
+
+
+def read_results(out: Path) -> list[dict[str, Any]]:
+    """Return the finished rows of a comparison folder, in the table's order."""
+    found = [json.loads(path.read_text("utf-8")) for path in sorted(out.glob("*/result.json"))]
+    order = list(ROWS)
+    return sorted((r for r in found if r["row"] in order), key=lambda r: order.index(r["row"]))
