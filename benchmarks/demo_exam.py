@@ -82,10 +82,7 @@ def histograms(images: Array, *, hsv: bool) -> Array:
 
     rows = []
     for image in images:
-        if hsv:
-            coded = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
-        else:
-            coded = image
+        coded = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL) if hsv else image
         bins = coded.reshape(-1, 3).astype(np.int64) * _BINS // 256
         flat = (bins[:, 0] * _BINS + bins[:, 1]) * _BINS + bins[:, 2]
         rows.append(np.bincount(flat, minlength=_BINS**3) / len(flat))
@@ -106,7 +103,11 @@ def lite0_features(images: Array) -> Array:
     from promolens_training.backbones.table import build_backbone
 
     network = build_backbone("efficientnet_lite0", IMAGE_PX)
-    return np.asarray(network.predict(images.astype(np.float32), batch_size=32, verbose=0))
+    parts = [
+        network.predict_on_batch(images[k : k + 32].astype(np.float32))
+        for k in range(0, len(images), 32)
+    ]
+    return np.concatenate(parts)
 
 
 def linear_probe(train: Examined, test: Examined) -> tuple[Array, float]:

@@ -19,10 +19,10 @@ def picture(seed: int, side_px: int = 96) -> Image.Image:
     return Image.fromarray((smooth + grain).clip(0, 255).astype(np.uint8))
 
 
-def save(path: Path, seed: int, **options: object) -> Path:
+def save(path: Path, seed: int, **options: int) -> Path:
     """Save `picture(seed)` in the format of the suffix."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture(seed).save(path, **options)
+    picture(seed).save(path, None, **options)
     return path
 
 

@@ -291,3 +291,9 @@ def test_decisions_are_numbered_without_gaps_and_have_the_five_parts() -> None:
         parts = re.findall(r"(?m)^## (.+)$", record.read_text("utf-8"))
         assert parts[:4] == ["Context", "Options", "Decision", "Consequences"], record.name
         assert re.search(r"(?m)^Status: (proposed|accepted|superseded)", record.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("page", _pages(), ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []

@@ -121,7 +121,7 @@ def test_a_label_stays_one_line() -> None:
 
 
 def test_other_files_are_refused() -> None:
-    with pytest.raises(BundleError, match="Expected a .tflite file"):
+    with pytest.raises(BundleError, match=r"Expected a \.tflite file"):
         with_metadata(b"PK\x03\x04 something else", description("logits"))
 
 

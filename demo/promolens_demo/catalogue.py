@@ -79,26 +79,44 @@ _RED = ("#b5262b", "#fff6e0")
 _CREAM = ("#f3e6c8", "#4a2f1d")
 DEFAULT_FAMILIES = (
     _family(
-        ("별솔샘", "Byeolsolsaem", "새벽모퉁이음료"), "soda", (_TEAL, 0), ("lemon", "plum", "green-grape")
+        ("별솔샘", "Byeolsolsaem", "새벽모퉁이음료"),
+        "soda",
+        (_TEAL, 0),
+        ("lemon", "plum", "green-grape"),
     ),
     _family(
-        ("구름나루터", "Gureumnaruteo", "새벽모퉁이음료"), "tea", (_TEAL, 1), ("citron", "green-plum", "pear"),
+        ("구름나루터", "Gureumnaruteo", "새벽모퉁이음료"),
+        "tea",
+        (_TEAL, 1),
+        ("citron", "green-plum", "pear"),
         _SIZES_FIRST,
     ),
     _family(
-        ("바사락언덕", "Basarak Eondeok", "노을고개식품"), "chips", (_RED, 2), ("potato", "chili", "cheese")
+        ("바사락언덕", "Basarak Eondeok", "노을고개식품"),
+        "chips",
+        (_RED, 2),
+        ("potato", "chili", "cheese"),
     ),
     _family(
-        ("네모달빛", "Nemo Dalbit", "노을고개식품"), "biscuit", (_CREAM, 1), ("chocolate", "strawberry", "tea-leaf")
+        ("네모달빛", "Nemo Dalbit", "노을고개식품"),
+        "biscuit",
+        (_CREAM, 1),
+        ("chocolate", "strawberry", "tea-leaf"),
     ),
     _family(
-        ("후루룩별밭", "Hururuk Byeolbat", "달그락부엌"), "noodles", (_RED, 0), ("chili", "shrimp", "cabbage"),
+        ("후루룩별밭", "Hururuk Byeolbat", "달그락부엌"),
+        "noodles",
+        (_RED, 0),
+        ("chili", "shrimp", "cabbage"),
         _SIZES_FIRST,
     ),
     _family(
-        ("아침두루뫼", "Achim Durumoe", "달그락부엌"), "milk", (_CREAM, 2), ("strawberry", "banana", "blueberry")
+        ("아침두루뫼", "Achim Durumoe", "달그락부엌"),
+        "milk",
+        (_CREAM, 2),
+        ("strawberry", "banana", "blueberry"),
     ),
-)  # fmt: skip
+)
 
 
 def composed_family(number: int) -> Family:
@@ -151,7 +169,7 @@ def _product(number: int, family: Family, variant: tuple[int, int]) -> Product:
 
 
 def _family_sizes(n: int) -> list[int]:
-    """Split `n` into families of four; a rest of three is a family, a smaller one joins the last."""
+    """Split `n` into families of four; a rest below three joins the last family."""
     whole, rest = divmod(n, FAMILY_SIZE)
     sizes = [FAMILY_SIZE] * whole
     if rest == FAMILY_SIZE - 1:

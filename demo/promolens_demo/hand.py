@@ -109,8 +109,8 @@ def holding_hand(
         points = [at(-edge + 0.2, y - 0.4, -1.4), at(-edge - 0.15, y, 0.3), at(-tip, y, front)]
         ahead.append(Limb(np.array(points), (0.85, 0.85, 0.68), skin, nail=True))
     thumb_y = float(rng.uniform(0.2, 1.8))
-    points = [
-        at(edge + 0.9, -3.6, -0.8), at(edge + 0.35, -1.0, 0.6), at(edge - min(1.5, 0.36 * half_wide), thumb_y, front + 0.1)
-    ]  # fmt: skip
+    tip = edge - min(1.5, 0.36 * half_wide)
+    base, joint = at(edge + 0.9, -3.6, -0.8), at(edge + 0.35, -1.0, 0.6)
+    points = [base, joint, at(tip, thumb_y, front + 0.1)]
     ahead.append(Limb(np.array(points), (1.35, 1.1, 0.85), skin, nail=True))
     return behind, ahead

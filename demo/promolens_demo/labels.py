@@ -44,7 +44,7 @@ def paint_ground(picture: Image.Image, product: Product, area: Box) -> None:
 
 
 def _size_mark(brush: Brush, product: Product, box: Box) -> None:
-    """Write the size; the large one wears a yellow badge with a word, the small one a plain pill."""
+    """Write the size: a plain pill on the small one, a yellow badge with a word on the large."""
     text = f"{product.size}{product.unit}"
     left, top, right, bottom = box
     if not product.large:

@@ -174,8 +174,8 @@ def _street(rng: np.random.Generator) -> Array:
         x += wide
     colour[380:] = (112, 112, 116)
     for _ in range(14):
-        y, x = rng.integers(200, 420), rng.integers(0, TILE_PX - 14)
-        colour[y : y + 12, x : x + 12] = rng.integers(150, 256, 3)
+        row, column = rng.integers(200, 420), rng.integers(0, TILE_PX - 14)
+        colour[row : row + 12, column : column + 12] = rng.integers(150, 256, 3)
     return _soft(np.clip(colour, 0, 255), 9.0)
 
 

@@ -76,24 +76,67 @@ _FLAVOUR_ROWS = (
 FLAVOURS = {row[0]: Flavour(*row) for row in _FLAVOUR_ROWS}
 
 _FRUIT = (
-    "lemon", "plum", "green-grape", "peach", "grape", "apple", "orange", "melon", "citron",
-    "green-plum", "pear", "mint",
-)  # fmt: skip
+    "lemon",
+    "plum",
+    "green-grape",
+    "peach",
+    "grape",
+    "apple",
+    "orange",
+    "melon",
+    "citron",
+    "green-plum",
+    "pear",
+    "mint",
+)
 _SAVOURY = (
-    "potato", "chili", "cheese", "corn", "seaweed", "sweet-potato", "garlic", "shrimp",
-    "green-onion", "honey",
-)  # fmt: skip
+    "potato",
+    "chili",
+    "cheese",
+    "corn",
+    "seaweed",
+    "sweet-potato",
+    "garlic",
+    "shrimp",
+    "green-onion",
+    "honey",
+)
 _SWEET = (
-    "chocolate", "strawberry", "tea-leaf", "walnut", "red-bean", "coffee", "banana", "mint",
-    "honey", "sweet-potato",
-)  # fmt: skip
+    "chocolate",
+    "strawberry",
+    "tea-leaf",
+    "walnut",
+    "red-bean",
+    "coffee",
+    "banana",
+    "mint",
+    "honey",
+    "sweet-potato",
+)
 _BROTH = (
-    "chili", "shrimp", "cabbage", "mushroom", "beef", "green-onion", "seaweed", "garlic", "corn",
-)  # fmt: skip
+    "chili",
+    "shrimp",
+    "cabbage",
+    "mushroom",
+    "beef",
+    "green-onion",
+    "seaweed",
+    "garlic",
+    "corn",
+)
 _MILKY = (
-    "strawberry", "banana", "blueberry", "chocolate", "coffee", "melon", "peach", "tea-leaf",
-    "honey", "sweet-potato", "red-bean",
-)  # fmt: skip
+    "strawberry",
+    "banana",
+    "blueberry",
+    "chocolate",
+    "coffee",
+    "melon",
+    "peach",
+    "tea-leaf",
+    "honey",
+    "sweet-potato",
+    "red-bean",
+)
 
 KINDS = {
     kind.slug: kind
@@ -109,20 +152,57 @@ KINDS = {
 
 # Invented compounds; head + tail is a brand, and no two pairs spell the same one.
 BRAND_HEADS = (
-    ("달무리", "Dalmuri"), ("솔바람", "Solbaram"), ("물안개", "Mulangae"), ("꽃구름", "Kkotgureum"),
-    ("눈꽃송", "Nunkkotsong"), ("은하수", "Eunhasu"), ("산울림", "Sanullim"), ("오솔길", "Osolgil"),
-    ("무지개", "Mujigae"), ("봄나비", "Bomnabi"), ("노을빛", "Noeulbit"), ("해오름", "Haeoreum"),
-    ("별똥이", "Byeolttongi"), ("개울가", "Gaeulga"), ("참나무", "Chamnamu"), ("토끼풀", "Tokkipul"),
-    ("반딧불", "Banditbul"), ("조약돌", "Joyakdol"), ("풀내음", "Pullaeeum"), ("하늬길", "Hanuigil"),
-    ("도토리", "Dotori"), ("물레방", "Mullebang"), ("종달새", "Jongdalsae"), ("고래등", "Goraedeung"),
-)  # fmt: skip
+    ("달무리", "Dalmuri"),
+    ("솔바람", "Solbaram"),
+    ("물안개", "Mulangae"),
+    ("꽃구름", "Kkotgureum"),
+    ("눈꽃송", "Nunkkotsong"),
+    ("은하수", "Eunhasu"),
+    ("산울림", "Sanullim"),
+    ("오솔길", "Osolgil"),
+    ("무지개", "Mujigae"),
+    ("봄나비", "Bomnabi"),
+    ("노을빛", "Noeulbit"),
+    ("해오름", "Haeoreum"),
+    ("별똥이", "Byeolttongi"),
+    ("개울가", "Gaeulga"),
+    ("참나무", "Chamnamu"),
+    ("토끼풀", "Tokkipul"),
+    ("반딧불", "Banditbul"),
+    ("조약돌", "Joyakdol"),
+    ("풀내음", "Pullaeeum"),
+    ("하늬길", "Hanuigil"),
+    ("도토리", "Dotori"),
+    ("물레방", "Mullebang"),
+    ("종달새", "Jongdalsae"),
+    ("고래등", "Goraedeung"),
+)
 BRAND_TAILS = (
-    ("고개", "Gogae"), ("마당", "Madang"), ("언덕", "Eondeok"), ("나루", "Naru"), ("다락", "Darak"),
-    ("골목", "Golmok"), ("우물", "Umul"), ("들판", "Deulpan"), ("샘터", "Saemteo"), ("둥지", "Dungji"),
-    ("창가", "Changga"), ("모퉁", "Motung"), ("바위", "Bawi"), ("여울", "Yeoul"), ("섬돌", "Seomdol"),
-    ("툇마루", "Toenmaru"), ("장독", "Jangdok"), ("굴뚝", "Gulttuk"), ("수풀", "Supul"), ("뜨락", "Tteurak"),
-    ("지붕", "Jibung"), ("사립", "Sarip"), ("돌담", "Doldam"), ("기슭", "Giseuk"),
-)  # fmt: skip
+    ("고개", "Gogae"),
+    ("마당", "Madang"),
+    ("언덕", "Eondeok"),
+    ("나루", "Naru"),
+    ("다락", "Darak"),
+    ("골목", "Golmok"),
+    ("우물", "Umul"),
+    ("들판", "Deulpan"),
+    ("샘터", "Saemteo"),
+    ("둥지", "Dungji"),
+    ("창가", "Changga"),
+    ("모퉁", "Motung"),
+    ("바위", "Bawi"),
+    ("여울", "Yeoul"),
+    ("섬돌", "Seomdol"),
+    ("툇마루", "Toenmaru"),
+    ("장독", "Jangdok"),
+    ("굴뚝", "Gulttuk"),
+    ("수풀", "Supul"),
+    ("뜨락", "Tteurak"),
+    ("지붕", "Jibung"),
+    ("사립", "Sarip"),
+    ("돌담", "Doldam"),
+    ("기슭", "Giseuk"),
+)
 PALETTES = (
     ("#1f4e8c", "#ffffff"),
     ("#7a2f6b", "#fff3d6"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from PIL import Image, ImageDraw
 
@@ -117,7 +118,7 @@ def solid_of(product: Product) -> Solid:
 def _wrap_turned(package: Package, solid: Turned, product: Product, face: str) -> Image.Image:
     """Unroll a turned body: rows by length along the profile, columns by angle."""
     points = solid.profile
-    length = sum(math.dist(a, b) for a, b in zip(points, points[1:], strict=False))
+    length = sum(math.dist(a, b) for a, b in pairwise(points))
     radius = max(r for r, _ in points)
     px_cm = _TEXTURE_HIGH_PX * _SUPERSAMPLE / length
     wide_px, high_px = round(2 * math.pi * radius * px_cm), round(length * px_cm)

@@ -69,18 +69,21 @@ def _fit_camera(
         [np.sin(azimuth) * np.cos(height), np.sin(height), np.cos(azimuth) * np.cos(height)]
     )
     roll = float(np.clip(rng.normal(0, 0.09), -0.35, 0.35))
-    distance = 30.0
-    for _ in range(4):
+
+    def seen_from(distance: float) -> tuple[Camera, Array]:
         position = centre + direction * distance
         camera = Camera(wide_px, high_px, focal_px, position, look_at(position, centre, roll))
-        places, _ = camera.project(corners)
-        extent = float(np.ptp(places, axis=0).max()) / min(size)
-        distance = max(distance * extent / fill, 8.0)
-    slack = (1 - fill) / 2 + 0.02
+        return camera, camera.project(corners)[0]
+
+    short_px = min(size)
+    distance = 30.0
+    for _ in range(4):
+        extent_px = float(np.ptp(seen_from(distance)[1], axis=0).max())
+        distance = max(distance * extent_px / short_px / fill, 8.0)
+    camera, places = seen_from(distance)
     middle = (places.min(axis=0) + places.max(axis=0)) / 2
-    off_px = (
-        middle - np.array([wide_px, high_px]) / 2 + rng.uniform(-slack, slack, 2) * min(size) * 0.5
-    )
+    slack_px = ((1 - fill) / 2 + 0.02) * short_px * 0.5
+    off_px = middle - np.array(size) / 2 + rng.uniform(-slack_px, slack_px, 2)
     shift = (off_px[0] * camera.axes[0] - off_px[1] * camera.axes[1]) * distance / focal_px
     position = camera.position + shift
     return Camera(wide_px, high_px, focal_px, position, camera.axes)

@@ -17,7 +17,7 @@ from promolens_demo.packages import wrapping
 from promolens_demo.shapes import Solid
 
 _LEVELS = 4
-SRGB_TO_LINEAR = ((np.arange(256) / 255.0) ** 2.2).astype(np.float32)
+SRGB_TO_LINEAR: Array = ((np.arange(256) / 255.0) ** 2.2).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> Array:
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
     about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return (about_z @ about_x @ about_y).astype(np.float32)
+    return np.asarray(about_z @ about_x @ about_y, np.float32)
 
 
 def halvings(picture: Image.Image) -> tuple[Array, ...]:
@@ -103,7 +103,7 @@ def _print_at(body: Body, u: Array, v: Array, shown_px: float) -> Array:
     map_x = (u * tile.shape[1] - 0.5).astype(np.float32)
     map_y = (v * tile.shape[0] - 0.5).astype(np.float32)
     seen = cv2.remap(tile, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(SRGB_TO_LINEAR[seen])
+    return np.asarray(SRGB_TO_LINEAR[np.asarray(seen, np.uint8)])
 
 
 def shade(albedo: Array, normal: Array, rays: Array, light: Light, gloss: float) -> Array:
@@ -192,7 +192,7 @@ def _tile_at(tile: Array, x: Array, y: Array, px_cm: float, room: Room) -> Array
     map_x = np.mod(x * np.float32(px_cm) + room.offset_px[0], TILE_PX).astype(np.float32)
     map_y = np.mod(y * np.float32(px_cm) + room.offset_px[1], TILE_PX).astype(np.float32)
     seen = cv2.remap(tile, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-    return np.asarray(SRGB_TO_LINEAR[seen])
+    return np.asarray(SRGB_TO_LINEAR[np.asarray(seen, np.uint8)])
 
 
 def _floor_light(x: Array, z: Array, shades: list[tuple[Array, float]], light: Light) -> Array:

@@ -107,11 +107,12 @@ class Turned:
 def _meet_disc(
     origin: Array, rays: Array, y: float, outer: float, inner: float
 ) -> tuple[Array, Array]:
+    # A level ray meets no level disc: its t is infinite, its radius not a number.
     with np.errstate(divide="ignore", invalid="ignore"):
         t = (np.float32(y) - origin[1]) / rays[..., 1]
-    x = origin[0] + rays[..., 0] * t
-    z = origin[2] + rays[..., 2] * t
-    radius = np.sqrt(x * x + z * z)
+        x = origin[0] + rays[..., 0] * t
+        z = origin[2] + rays[..., 2] * t
+        radius = np.sqrt(x * x + z * z)
     low, high = min(outer, inner), max(outer, inner)
     good = (t > 0) & (radius >= low) & (radius <= high)
     share = (radius - outer) / np.float32(inner - outer if inner != outer else 1.0)
@@ -131,7 +132,7 @@ def _meet_cone(
     inside = half_b * half_b - a * c
     with np.errstate(divide="ignore", invalid="ignore"):
         t = (-half_b - np.sqrt(np.maximum(inside, 0))) / a
-    share = (oy + dy * t - np.float32(y0)) / np.float32(rise)
+        share = (oy + dy * t - np.float32(y0)) / np.float32(rise)
     good = (inside > 0) & (t > 0) & (share >= 0) & (share <= 1)
     return np.where(good, t, _FAR), share
 

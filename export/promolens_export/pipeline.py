@@ -334,12 +334,14 @@ def _write_variants(
 
 
 def _prepare(run: TrainedRun, out: Path, options: ExportOptions) -> LoadedKey | None:
-    """Fail in the first second, not after minutes: labels, old bundle, write access, key."""
+    """Fail in the first second, not after minutes: labels, old bundle, access, photos, key."""
     labels_json(labels_of(run.classes))
     out.mkdir(parents=True, exist_ok=True)
     if not os.access(out, os.W_OK):
         raise InputError(f"Expected a writable folder. Received {out}. Choose another --out.")
     previous_manifest(out)
+    if options.unknown is not None:
+        unknown_photos(options.unknown)
     return None if options.allow_unsigned else signing_key()
 
 

@@ -174,17 +174,22 @@ def _fold_right(
     return logits.argmax(1) == labels, sources, float(run.info["seconds_total"])
 
 
+def slug(text: str) -> str:
+    """Return `text` as a folder name."""
+    return "".join(ch if ch.isalnum() else "-" for ch in text.lower())
+
+
 def run_row(plan: FoldPlan, row: str, out: Path, predict: Predict = predict_float) -> RowResult:
     """Train and judge one row on every fold; finished folds are read back."""
-    slug = "".join(ch if ch.isalnum() else "-" for ch in row.lower())
+    folder = out / slug(row)
     parts = [
-        _fold_right(plan, ROWS[row], number, out / slug / f"fold{number}", predict)
+        _fold_right(plan, ROWS[row], number, folder / f"fold{number}", predict)
         for number in range(len(plan.folds))
     ]
     right = np.concatenate([part[0] for part in parts])
     sources = tuple(source for part in parts for source in part[1])
     result = RowResult(row, right, sources, sum(part[2] for part in parts))
-    write_json(out / slug / "result.json", summary(result))
+    write_json(folder / "result.json", summary(result))
     return result
 
 

@@ -160,6 +160,6 @@ def mix_batch(
         images[:, top : top + cut_h, left : left + cut_w] = patch
         keep = np.float32(1 - cut_h * cut_w / (height * width))
     else:
-        images = keep * images + (1 - keep) * images[::-1]
+        images = np.asarray(keep * images + (1 - keep) * images[::-1], np.float32)
     mixed = keep * targets + (1 - keep) * targets[::-1]
-    return images.astype(np.float32), mixed.astype(np.float32)
+    return np.asarray(images, np.float32), np.asarray(mixed, np.float32)

@@ -69,7 +69,8 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
 def run(args: argparse.Namespace) -> int:
     """Draw, then say where the folder is and how much is in it."""
-    from promolens_demo.writer import DemoConfig, write_demo
+    from promolens_demo.config import DemoConfig
+    from promolens_demo.writer import write_demo
 
     config = DemoConfig(args.products, args.photos, args.test_photos, args.seed)
     with _progress() as report:

@@ -194,8 +194,6 @@ def read_class_folders(root: Path, limits: Limits) -> Reading:
         entries.append(Entry(Photo(item.path, label, item.split), class_path))
     if tree.links:
         notes.append(f"{len(tree.links)} linked folders were not followed")
-    if tree.others:
-        notes.append(f"{len(tree.others)} files that are not pictures were skipped")
     return Reading(
         root=root,
         layout="class-folders",

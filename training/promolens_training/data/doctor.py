@@ -101,7 +101,7 @@ def _layout_findings(reading: Reading) -> list[Finding]:
         suffixes = Counter(path.suffix.lower() or path.name for path in reading.other_files)
         kinds = ", ".join(f"{count} x {suffix}" for suffix, count in suffixes.most_common(_LISTED))
         files = reading.other_files[:100]
-        findings.append(found("not-pictures", f"{len(reading.other_files)} files: {kinds}", files))
+        findings.append(found("not-pictures", kinds, files))
     findings.extend(
         found("empty-folder", f"{path.name}/", (path,)) for path in reading.empty_folders
     )

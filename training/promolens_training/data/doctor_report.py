@@ -25,8 +25,12 @@ _CARDS_PER_KIND = 24
 _PICTURES_PER_CARD = 4
 _LISTED_PER_KIND = 200
 _THUMBNAIL_PX = 220
-_PICTURE_KINDS_BY_NAME_ONLY = frozenset(
-    ("layout", "class-name-collision", "empty-folder", "not-pictures", "no-pictures", "unreadable")
+# Folders, lists and files that cannot be decoded have no picture to show.
+_KINDS_WITHOUT_PICTURES = frozenset(
+    (
+        *("layout", "class-name-collision", "empty-folder", "not-pictures", "no-pictures"),
+        *("unreadable", "truncated", "too-large", "cmyk", "sixteen-bit", "animated", "format"),
+    )
 )
 
 
@@ -133,7 +137,7 @@ def _card(finding: Finding, root: Path) -> _Card:
     shots = []
     labels = finding.labels or ("",) * len(finding.paths)
     for path, label in list(zip(finding.paths, labels, strict=True))[:_PICTURES_PER_CARD]:
-        by_name = finding.kind.code in _PICTURE_KINDS_BY_NAME_ONLY
+        by_name = finding.kind.code in _KINDS_WITHOUT_PICTURES
         name = _shown(path, root)
         picture = None if by_name else thumbnail(path, name, _THUMBNAIL_PX)
         shots.append(_Shot(picture, name, label))

@@ -91,12 +91,13 @@ def unit_features(pictures: Mapping[str, Path], cache: Path | None) -> dict[str,
         MissingError: TensorFlow or the ImageNet weights are not installed.
     """
     known = read_cache(cache) if cache else {}
-    known = {key: known[key] for key in pictures if key in known}
     missing = sorted(key for key in pictures if key not in known)
     if missing:
         rows = _embed([pictures[key] for key in missing])
         rows /= np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9
-        known.update(zip(missing, rows, strict=True))
+        # Rounded as in the cache, or the first answer would differ from the later ones.
+        rounded = rows.astype(np.float16).astype(np.float32)
+        known.update(zip(missing, rounded, strict=True))
         if cache:
             write_cache(cache, known)
-    return known
+    return {key: known[key] for key in pictures}

@@ -89,12 +89,14 @@ def _require_sound(reading: Reading) -> None:
 
 def photo_set_of(reading: Reading) -> PhotoSet:
     """Return what was read as a `PhotoSet`, sorted by path, whatever is wrong with it."""
+    n_other = len(reading.other_files)
+    skipped = (f"{n_other} files that are not pictures were skipped",) if n_other else ()
     return PhotoSet(
         root=reading.root,
         layout=reading.layout,
         photos=tuple(entry.photo for entry in reading.entries),
         classes=reading.classes,
-        notes=reading.notes,
+        notes=reading.notes + skipped,
     )
 
 

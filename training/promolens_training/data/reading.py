@@ -140,20 +140,20 @@ def name_fault(name: str, limits: Limits) -> str | None:
 
 def path_fault(text: str) -> str | None:
     """Return what keeps a listed path from being used below the dataset's root, or None."""
-    if not text.strip():
-        return "an empty path"
-    if "\0" in text:
-        return "a path with a NUL character"
-    if not is_plain_text(text):
-        return f"a path with control characters, {text!r}"
-    if "\\" in text:
-        return f"a path with backslashes, {text!r} (use /)"
     pure = PurePosixPath(text)
-    if pure.is_absolute() or (len(text) > 1 and text[1] == ":"):
-        return f"an absolute path, {text!r} (paths are relative to the list's folder)"
-    if ".." in pure.parts:
-        return f"a path that leaves the folder, {text!r}"
-    return None
+    has_drive = text[1:2] == ":"
+    faults = (
+        (not text.strip(), "an empty path"),
+        ("\0" in text, "a path with a NUL character"),
+        (not is_plain_text(text), f"a path with control characters, {text!r}"),
+        ("\\" in text, f"a path with backslashes, {text!r} (use /)"),
+        (
+            pure.is_absolute() or has_drive,
+            f"an absolute path, {text!r} (start at the list's folder)",
+        ),
+        (".." in pure.parts, f"a path that leaves the folder, {text!r}"),
+    )
+    return next((fault for is_so, fault in faults if is_so), None)
 
 
 def path_order(photo: Photo) -> tuple[Path, tuple[int, ...]]:

@@ -17,7 +17,7 @@ from promolens_training.report.content import Confusion, CurvePoint
 from promolens_training.report.svg import Plot
 
 WIDTH, HEIGHT = 480.0, 264.0
-_MATRIX_PX = 620.0
+_MATRIX_PX = 800.0
 _HISTOGRAM_BINS = 40
 
 
@@ -265,7 +265,9 @@ def confusion_chart(confusion: Confusion) -> Markup:
     order = _matrix_order(confusion)
     count = len(order)
     cell = min(26.0, _MATRIX_PX / max(count, 1))
-    named = cell >= 9
+    # Names stay legible down to here; with more classes only the hints on hovering tell.
+    named = cell >= 7.5
+    font_px = min(11.5, 0.95 * cell)
     margin = 190.0 if named else 30.0
     size = cell * count
     totals = confusion.matrix.sum(axis=1)
@@ -274,7 +276,9 @@ def confusion_chart(confusion: Confusion) -> Markup:
         y = 24 + row * cell
         if named:
             name = _shortened(confusion.names[actual])
-            parts.append(svg.text(name, margin - 6, y + cell / 2 + 4, "tick", "end"))
+            parts.append(
+                svg.text(name, margin - 6, y + cell / 2 + 0.35 * font_px, "tick", "end", font_px)
+            )
         for column, said in enumerate(order):
             n = int(confusion.matrix[actual, said])
             if n:
@@ -291,7 +295,9 @@ def confusion_chart(confusion: Confusion) -> Markup:
     parts += _family_lines(confusion, order, margin, cell)
     parts.append(svg.text("what the model says →", margin, 16, "tick"))
     parts.append(svg.text("↓ what it is", margin - 6, 16, "tick", "end" if named else "start"))
-    return svg.drawing(margin + size + 4, size + 30, "Confusion matrix", parts)
+    # A matrix of few classes must not be blown up to the page's width.
+    width = max(margin + size + 4, 900.0)
+    return svg.drawing(width, size + 30, "Confusion matrix", parts)
 
 
 def _family_lines(

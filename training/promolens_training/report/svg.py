@@ -34,9 +34,19 @@ def title(text: str) -> Markup:
     return element("title", text)
 
 
-def text(content: str, x: float, y: float, class_: str = "", anchor: str = "start") -> Markup:
+def text(
+    content: str,
+    x: float,
+    y: float,
+    class_: str = "",
+    anchor: str = "start",
+    font_px: float | None = None,
+) -> Markup:
     """Return a line of text whose baseline starts (or ends, or is centred) at x, y."""
-    return element("text", content, x=x, y=y, class_=class_ or None, text_anchor=anchor)
+    style = None if font_px is None else f"font-size:{number(font_px)}px"
+    return element(
+        "text", content, x=x, y=y, class_=class_ or None, text_anchor=anchor, style=style
+    )
 
 
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
