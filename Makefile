@@ -24,6 +24,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOB_STAMP := $(VENV)/.installed-job
 DEV_STAMP := $(VENV)/.installed-dev
+BENCH_STAMP := $(VENV)/.installed-bench
 ROOTS := runtime training export demo cli
 DEMO := demo_data
 
@@ -42,7 +43,7 @@ run = runs/$(if $(value NAME),$(call q,NAME),'$(auto_name)')
 
 .PHONY: help
 help: ## list the targets (this is what `make` alone does)
-	@printf 'make TARGET [DATA=folder] [ONLY=pattern] [RECIPE=fast|best|card] [OUT=folder] [NAME=run]\n'
+	@printf 'make TARGET [DATA=folder] [ONLY=pattern] [RECIPE=card|fast|best] [OUT=folder] [NAME=run]\n'
 	@sed -nE -e 's/^##@ (.*)/\n\1/p' -e 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/p' Makefile \
 		| expand -t 16
 
@@ -76,6 +77,15 @@ evaluate: $(JOB_STAMP) $(data_files) ## measure the bundle in OUT on DATA
 .PHONY: ablation
 ablation: $(JOB_STAMP) $(data_files) ## compare recipes on DATA by grouped k-fold (hours; goes on where it stopped)
 	@$(BIN)/promolens ablation $(data) $(only) --out runs/ablation$(if $(value NAME),-$(call q,NAME))
+
+.PHONY: kfold
+kfold: $(JOB_STAMP) $(data_files) ## judge RECIPE on DATA by grouped k-fold, float and int8 (goes on where it stopped)
+	@$(BIN)/python benchmarks/kfold.py $(data) $(only) --recipe $(call q,RECIPE) --out $(run)-kfold
+
+.PHONY: bench
+bench: $(BENCH_STAMP) ## time the run of `make train` in several engines, and a whole prediction with the bundle in OUT
+	@$(BIN)/python benchmarks/latency.py $(run)
+	@$(BIN)/python benchmarks/predict_overhead.py $(call q,OUT)/bundle
 
 ##@ Work on promolens itself
 
@@ -111,13 +121,20 @@ define make_venv
 		echo 'error: Expected the venv module. On Debian: sudo apt-get install python3-venv' >&2; exit 1; }
 endef
 
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
 $(JOB_STAMP): pyproject.toml
 	$(make_venv)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train,export,demo]'
+	@echo 'Installing into $(VENV): about 2 GB and a few minutes, once'
+	@$(PIP) -e '.[train,export,demo]'
 	@touch $@
 
 $(DEV_STAMP): $(JOB_STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train,export,demo,dev]'
+	@$(PIP) -e '.[train,export,demo,dev]'
+	@touch $@
+
+$(BENCH_STAMP): $(JOB_STAMP)
+	@$(PIP) -e '.[train,export,demo,bench]'
 	@touch $@
 
 $(DEMO)/photos.csv: | $(JOB_STAMP)

@@ -29,7 +29,7 @@ HISTOGRAM_AT_MOST = 0.50
 PROBE_BETWEEN = (0.60, 0.85)
 IMAGE_PX = 224
 _BINS = 8
-_CS = (0.0003, 0.001, 0.003, 0.01)
+_CS = (0.001, 0.003, 0.01, 0.03)
 
 
 @dataclass(frozen=True)

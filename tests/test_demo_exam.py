@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="module")
 def exam_module():
     spec = importlib.util.spec_from_file_location("demo_exam", ROOT / "benchmarks/demo_exam.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["demo_exam"] = module
     spec.loader.exec_module(module)

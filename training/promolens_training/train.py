@@ -8,6 +8,7 @@ import io
 import json
 import resource
 import shutil
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -255,6 +256,29 @@ def make_job(
     return _Job(folder, recipe, photo_set.classes, photo_set.photos, photo_set.root, weights)
 
 
+def hold_out(
+    photos: Sequence[Photo], share: float, seed: int
+) -> tuple[tuple[Photo, ...], npt.NDArray[np.intp]]:
+    """Name the photos' sources and choose whole ones of them for the exam.
+
+    Where every class is one tight burst there is nothing to hold out whole; then single photos are
+    held out, every photo its own source, and a line says that the figures will flatter.
+
+    Returns:
+        The photos with their sources, and the indexes of the held-out ones.
+    """
+    sourced = assign_sources(photos)
+    try:
+        return sourced, split_holdout(sourced, share, seed)[1]
+    except InputError as error:
+        print(
+            f"note: {error} Holding out single photos instead: figures will be too good.",
+            file=sys.stderr,
+        )
+    alone = tuple(replace(photo, source_id="") for photo in photos)
+    return alone, split_holdout(alone, share, seed)[1]
+
+
 def with_test_split(photos: Sequence[Photo], held: npt.NDArray[np.intp]) -> tuple[Photo, ...]:
     """Return the photos with split "test" at the indexes `held` and "train" elsewhere."""
     chosen = {int(index) for index in held}
@@ -295,8 +319,7 @@ def train(options: TrainOptions) -> TrainedRun:
     if photo_set.in_split("test"):
         job = make_job(options.out, options.recipe, photo_set, options.weights)
         return train_one(job, resume=options.resume)
-    photos = assign_sources(photo_set.photos)
-    _, held = split_holdout(photos, options.holdout_share, options.recipe.seed)
+    photos, held = hold_out(photo_set.photos, options.holdout_share, options.recipe.seed)
     holdout_set = replace(photo_set, photos=with_test_split(photos, held))
     folder = options.out / "holdout" if options.refit else options.out
     job = make_job(folder, options.recipe, holdout_set, options.weights)
