@@ -82,7 +82,8 @@ def _fit_camera(
         distance = max(distance * extent_px / short_px / fill, 8.0)
     camera, places = seen_from(distance)
     middle = (places.min(axis=0) + places.max(axis=0)) / 2
-    slack_px = ((1 - fill) / 2 + 0.02) * short_px * 0.5
+    # Nearer to the centre than any neighbour, or nobody could say which one is meant.
+    slack_px = ((1 - fill) / 2 + 0.02) * short_px * 0.25
     off_px = middle - np.array(size) / 2 + rng.uniform(-slack_px, slack_px, 2)
     shift = (off_px[0] * camera.axes[0] - off_px[1] * camera.axes[1]) * distance / focal_px
     position = camera.position + shift

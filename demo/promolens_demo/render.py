@@ -189,8 +189,11 @@ def draw_room(camera: Camera, room: Room, light: Light, shades: list[tuple[Array
 def _tile_at(tile: Array, x: Array, y: Array, px_cm: float, room: Room) -> Array:
     import cv2
 
-    map_x = np.mod(x * np.float32(px_cm) + room.offset_px[0], TILE_PX).astype(np.float32)
-    map_y = np.mod(y * np.float32(px_cm) + room.offset_px[1], TILE_PX).astype(np.float32)
+    map_x = x * np.float32(px_cm / TILE_PX) + np.float32(room.offset_px[0] / TILE_PX)
+    map_y = y * np.float32(px_cm / TILE_PX) + np.float32(room.offset_px[1] / TILE_PX)
+    # The fraction by floor: np.mod on floats takes several times as long.
+    map_x = (map_x - np.floor(map_x)) * np.float32(TILE_PX)
+    map_y = (map_y - np.floor(map_y)) * np.float32(TILE_PX)
     seen = cv2.remap(tile, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     return np.asarray(SRGB_TO_LINEAR[np.asarray(seen, np.uint8)])
 
