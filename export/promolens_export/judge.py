@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 from promolens_export.options import FLOAT
-from promolens_runtime.errors import InputError
 from promolens_runtime.manifest import Measured, Metrics, UnknownRule
 from promolens_runtime.preprocess import Preprocessing
 from promolens_training.data.photos import Photo, ProductClass
@@ -28,8 +26,6 @@ from promolens_training.evaluation.unknown import (
 )
 from promolens_training.pixels import Pixels
 from promolens_training.progress import progress
-
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
 def predict_variants(
@@ -52,21 +48,6 @@ def predict_variants(
                 done=partial(bar.advance, note=name),
             )
     return answers
-
-
-def unknown_photos(folder: Path) -> tuple[Photo, ...]:
-    """Return every picture below `folder` as a photo without a class.
-
-    Raises:
-        InputError: there is none.
-    """
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
-    if not paths:
-        raise InputError(
-            f"Expected pictures ({', '.join(PICTURE_SUFFIXES)}) below {folder}. Received none. "
-            "Give a folder with photos of other things, or leave --unknown out."
-        )
-    return tuple(Photo(path, "") for path in paths)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ from promolens_export.judge import (
     give_verdict,
     manifest_metrics,
     predict_variants,
-    unknown_photos,
 )
 from promolens_export.labels import label_files, labels_of
 from promolens_export.metadata import Description, with_metadata
@@ -47,6 +46,7 @@ from promolens_runtime.preprocess import Preprocessing
 from promolens_runtime.signing import LoadedKey, signing_key
 from promolens_training.backbones.table import BACKBONES
 from promolens_training.data.photos import Photo
+from promolens_training.evaluation.bundle import unknown_photos
 from promolens_training.evaluation.metrics import agreement
 from promolens_training.evaluation.predictions import Predictions
 from promolens_training.files import write_atomically, write_json

@@ -95,7 +95,7 @@ def _headlines(result: ExportResult) -> tuple[Headline, ...]:
         top1_headline("shipped int8 file", verdict.shipped_figures),
         Headline(
             "int8 costs",
-            f"{lost:.1f} points",
+            f"{lost or 0.0:.1f} points",  # never "-0.0"
             f"{same.won} photos won, {same.lost} lost; {same.rate:.1%} same answer",
             good=lost <= 1.0,
         ),

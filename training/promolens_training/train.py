@@ -208,7 +208,9 @@ def _fit(job: _Job, resume: bool) -> dict[str, float]:
         weights, history = fine_tune(recipe, data, model.get_weights(), checkpoint, watch)
         model.set_weights(weights)
         _write_history(job.folder, history)
-    seconds["fine_tune"] = time.monotonic() - start
+        # A resumed run counts the epochs before the stop as well.
+        before_stop = sum(row["seconds"] for row in history)
+        seconds["fine_tune"] = max(before_stop, time.monotonic() - start)
     save_weights(model, job.folder / "model.npz")
     checkpoint.unlink(missing_ok=True)
     return seconds
