@@ -73,6 +73,12 @@ def _mixed(mixup_alpha: float = 0.0, cutmix_alpha: float = 0.0) -> tuple[Phase, 
 
 _SHARPER = (*_phases(epochs=EPOCHS - 2), Phase(2, 256, 1e-4, warmup_epochs=0.25))
 
+# Ten epochs at half the pixels and three at all of them cost as much as the base's eight.
+_SMALL_FIRST = (
+    Phase(10, 160, 5e-4),
+    Phase(3, 224, 2e-4, warmup_epochs=0.25),
+)
+
 ROWS: dict[str, Recipe] = {
     "frozen: softmax on ImageNet features": replace(_BASE, phases=()),
     "last blocks (from block 9)": replace(_BASE, phases=_phases(first_block=9)),
@@ -85,6 +91,8 @@ ROWS: dict[str, Recipe] = {
     "mixup 0.2, off at the end": replace(_BASE, phases=_mixed(mixup_alpha=0.2)),
     "CutMix 1.0, off at the end": replace(_BASE, phases=_mixed(cutmix_alpha=1.0)),
     "last two epochs at 256 px": replace(_BASE, phases=_SHARPER, image_px=256),
+    "160 px first, same time": replace(_BASE, phases=_SMALL_FIRST),
+    "strong, 160 px first, same time": replace(_BASE, phases=_SMALL_FIRST, augmentation=_STRONG),
     "twice as long": replace(_BASE, phases=_phases(epochs=2 * EPOCHS)),
     "Lite2 at 260 px": replace(
         _BASE,
