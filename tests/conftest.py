@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from bundle_files import tiny_manifest, write_bundle
 from promolens_runtime.manifest import Manifest
@@ -18,6 +19,9 @@ from promolens_runtime.signing import SigningKey
 # One thread each: the machines that run the tests are small and shared.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# A shared machine stalls now and then: slowness is judged by benchmarks, not by single examples.
+settings.register_profile("shared-machine", deadline=None)
+settings.load_profile("shared-machine")
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,8 @@ def test_gate_counts_lost_photos() -> None:
     two_lost = agreement(before, logits([1, 1] + [0] * 98), labels, sources)
     with pytest.raises(GateError, match=r"2\.00 points \(2 photos lost, 0 won, n = 100"):
         check_loss(two_lost, 1.0)
+    with pytest.raises(GateError, match=r"One photo is 1\.0 points here: first get more"):
+        check_loss(two_lost, 1.0)
     check_loss(agreement(logits([1] * 100), before, labels, sources), 0.0)  # int8 wins
 
 

@@ -165,7 +165,7 @@ def test_tasks_variant_says_the_calibrated_probabilities(result: ExportResult) -
 def test_a_folder_without_pictures_is_refused_before_anything_is_written(
     tiny: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="Expected pictures"):
+    with pytest.raises(InputError, match="Expected a folder with pictures"):
         exported(tiny, tmp_path / "assets", unknown=tmp_path)
     assert not (tmp_path / "assets/bundle").exists()
 

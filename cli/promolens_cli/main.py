@@ -16,6 +16,7 @@ from typing import NoReturn
 USAGE = 2
 MISSING = 5
 INTERRUPTED = 130
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -131,12 +132,24 @@ def _dispatch(argv: Sequence[str]) -> int:
 
 def _os_error_line(error: OSError) -> str:
     place = f" at {error.filename}" if error.filename is not None else ""
-    if error.errno == errno.ENOSPC:
+    # NumPy reports a write that came out short without an errno.
+    short_write = error.errno is None and str(error).endswith(" written")
+    if error.errno in FULL or short_write:
         return (
-            f"Expected free disk space{place}. Received a full disk. "
-            "Free some and run again; what was there before is unchanged."
+            f"Expected free disk space{place}. Received a full disk, quota or file size limit. "
+            "Free some (the temporary folder counts too: TMPDIR) and run again; "
+            "what was there before is unchanged."
         )
-    return f"{error.strerror or error}{place}"
+    return (
+        f"Expected files that can be read and written. Received {error.strerror or error}{place}. "
+        "Check the path and its permissions."
+    )
+
+
+def _interrupted_line(argv: Sequence[str]) -> str:
+    if argv[:1] == ["train"]:
+        return "interrupted; finished steps are kept: the same command with --resume goes on"
+    return "interrupted; nothing half-written was kept"
 
 
 def _missing_package_line(error: ModuleNotFoundError) -> str | None:
@@ -161,7 +174,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PromolensError as error:
         line, status = str(error), error.exit_status
     except KeyboardInterrupt:
-        line, status = "interrupted; nothing half-written was kept", INTERRUPTED
+        line, status = _interrupted_line(sys.argv[1:] if argv is None else argv), INTERRUPTED
     except OSError as error:
         line, status = _os_error_line(error), 1
     except ModuleNotFoundError as error:

@@ -7,8 +7,10 @@ import TensorFlow.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +27,7 @@ VARIANTS = ("float32", "float16", "dynamic_range", "weight_only", "int8")
 SHIPPED = "int8"
 TIMEOUT_S = 1800.0
 POLL_S = 0.1
+NEARLY_FULL_BYTES = 1_000_000
 # Exit statuses of the child besides 0 and 1 (a traceback in the log).
 MISSING_PACKAGE = 5
 
@@ -90,9 +93,14 @@ def _watch(
         time.sleep(POLL_S)
 
 
-def _failure(status: int | None, log: Path, timeout_s: float) -> PromolensError:
+def _failure(status: int | None, log: Path, timeout_s: float) -> PromolensError | OSError:
+    text = log.read_text("utf-8", "replace")
+    # On a full disk not even the log says so.
+    if shutil.disk_usage(log.parent).free < NEARLY_FULL_BYTES or "No space left" in text:
+        log.unlink()
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(log.parent))
     if status == MISSING_PACKAGE:
-        lines = log.read_text("utf-8", "replace").strip().splitlines()
+        lines = text.strip().splitlines()
         return MissingError(
             f"Expected TensorFlow, Keras and litert-quantizer. Received: {lines[-1][:200]}. "
             'Run: pip install "promolens[train,export]"'
@@ -129,15 +137,16 @@ def convert(
         InputError: unknown variants or unusable calibration images.
         MissingError: TensorFlow or the quantizer is not installed.
         PromolensError: the converter failed; the text names its log file.
+        OSError: the disk of the temporary folder is full.
     """
     _check(calibration, variants)
-    handle, log_name = tempfile.mkstemp(prefix="promolens-convert-", suffix=".log")
-    log = Path(log_name)
     with tempfile.TemporaryDirectory(prefix="promolens-convert-") as folder:
         work = Path(folder)
         np.save(work / "calibration.npy", with_extremes(calibration))
         request = {"source": str(source.resolve()), "variants": list(variants)}
         (work / "request.json").write_text(json.dumps(request), "utf-8")
+        handle, log_name = tempfile.mkstemp(prefix="promolens-convert-", suffix=".log")
+        log = Path(log_name)
         with os.fdopen(handle, "wb") as output:
             child = subprocess.Popen(  # noqa: S603 - our own module, no shell
                 [sys.executable, "-m", "promolens_export.convert_child", str(work)],

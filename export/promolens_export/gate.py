@@ -6,6 +6,7 @@ from promolens_runtime.errors import GateError
 from promolens_training.evaluation.metrics import Agreement
 
 DEFAULT_MAX_LOSS_POINTS = 1.0
+FEW_PHOTOS = 200
 
 ADVICE = (
     "Try, in this order: --calibration-images 500; a longer recipe or one with EMA (smoother "
@@ -29,11 +30,17 @@ def check_loss(agreement: Agreement, max_loss_points: float) -> None:
     # The float arithmetic of a ratio must not refuse a loss of exactly the budget.
     if lost <= max_loss_points + 1e-9:
         return
-    low, high = agreement.top1_change_interval.bounds
-    accept = ADVICE.format(accept=f"{lost + 0.05:.1f}")
+    # Subtracting from 0.0 avoids "-0.0".
+    low, high = (0.0 - 100 * bound for bound in agreement.top1_change_interval.bounds)
+    advice = ADVICE.format(accept=f"{lost + 0.05:.1f}")
+    if agreement.n < FEW_PHOTOS:
+        advice = (
+            f"One photo is {100 / agreement.n:.1f} points here: first get more evaluation photos. "
+            f"{advice}"
+        )
     raise GateError(
         f"Expected int8 to lose at most {max_loss_points:.1f} points of top-1. Received "
         f"{lost:.2f} points ({agreement.lost} photos lost, {agreement.won} won, n = {agreement.n}, "
-        f"95 % interval {-100 * high:.1f} to {-100 * low:.1f}, p = {agreement.mcnemar_p:.2f}). "
-        f"{accept}"
+        f"95 % interval {high:.1f} to {low:.1f}, p = {agreement.mcnemar_p:.2f}). "
+        f"{advice}"
     )

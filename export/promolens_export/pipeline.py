@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -342,7 +343,19 @@ def _prepare(run: TrainedRun, out: Path, options: ExportOptions) -> LoadedKey | 
     previous_manifest(out)
     if options.unknown is not None:
         unknown_photos(options.unknown)
-    return None if options.allow_unsigned else signing_key()
+    return None if options.allow_unsigned else _announced_key()
+
+
+def _announced_key() -> LoadedKey:
+    """Return the signing key; say at once that one was made, whatever becomes of the export."""
+    key = signing_key()
+    if key.created:
+        print(
+            f"note: Made a development key for this machine: {key.origin}. For production set "
+            "PROMOLENS_SIGNING_KEY.",
+            file=sys.stderr,
+        )
+    return key
 
 
 def export_run(run_dir: Path, out: Path, options: ExportOptions) -> ExportResult:

@@ -96,7 +96,7 @@ def _headlines(result: ExportResult) -> tuple[Headline, ...]:
         Headline(
             "int8 costs",
             f"{lost or 0.0:.1f} points",  # never "-0.0"
-            f"{same.won} photos won, {same.lost} lost; {same.rate:.1%} same answer",
+            f"{same.won} photos won, {same.lost} lost; {100 * same.rate:.1f} % same answer",
             good=lost <= 1.0,
         ),
         Headline("Size", f"{size_mb:.1f} MB", f"{shipped.latency_2t_ms:.1f} ms with 2 threads"),
@@ -134,7 +134,7 @@ def report_content(result: ExportResult, *, grad_cam: bool) -> ReportContent:
             ModelFigures(FLOAT, verdict.float_figures),
             ModelFigures(SHIPPED, verdict.shipped_figures, "shipped"),
         ),
-        evaluated_on=manifest.metrics.evaluated_on,
+        evaluated_on=f"{manifest.metrics.evaluated_on}.",
         confusion=confusion_section(
             verdict.shipped_figures, shipped, judge.classes, evidence.photos
         ),

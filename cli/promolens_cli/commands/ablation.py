@@ -16,10 +16,21 @@ from pathlib import Path
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `promolens ablation`."""
     parser.add_argument("data", type=Path, help="folder of photos, or a CSV (docs/data.md)")
-    parser.add_argument("--out", type=Path, default=Path("runs/ablation"))
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs/ablation"),
+        help="folder that keeps finished folds (default: runs/ablation)",
+    )
     parser.add_argument("--only", help="only classes that match, such as 'Packages/*'")
     parser.add_argument("--rows", nargs="+", help="rows whose names contain one of these words")
-    parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument(
+        "--folds",
+        type=int,
+        default=3,
+        metavar="K",
+        help="parts the photos are dealt into (default: 3)",
+    )
     parser.add_argument("--list", action="store_true", help="list the rows and stop")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 

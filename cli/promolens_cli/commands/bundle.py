@@ -12,7 +12,7 @@ examples:
   PROMOLENS_PUBLIC_KEY=ed25519:11qYAYKx... promolens bundle verify download/
   promolens bundle verify bundle --allow-unsigned --json
   promolens bundle keygen ~/keys/promolens.key
-  PROMOLENS_SIGNING_KEY=$(cat ~/keys/promolens.key) promolens export runs/mine
+  PROMOLENS_SIGNING_KEY=$(cat ~/keys/promolens.key) promolens export runs/mine --out app
 """
 
 from __future__ import annotations
@@ -69,11 +69,13 @@ def _keygen(out: Path) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
+    from promolens_cli.tensorflow_setup import quiet_stderr
     from promolens_runtime.signing import verification_key
     from promolens_runtime.verify import verify_bundle
 
     key = verification_key(args.public_key)
-    report = verify_bundle(args.path, key, allow_unsigned=args.allow_unsigned)
+    with quiet_stderr():  # LiteRT says on stderr which delegate it made
+        report = verify_bundle(args.path, key, allow_unsigned=args.allow_unsigned)
     if args.json:
         print(json.dumps(_as_json(report), ensure_ascii=False, indent=2))
     else:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,12 +87,6 @@ def run(args: argparse.Namespace) -> int:
         **licence,
     )
     result = export_run(args.run, args.out, options)
-    if result.key is not None and result.key.created:
-        print(
-            f"Made a development key for this machine: {result.key.origin}. For production set "
-            "PROMOLENS_SIGNING_KEY.",
-            file=sys.stderr,
-        )
     print(json.dumps(result.to_json(), indent=1) if args.json else _summary(result))
     return 0
 
