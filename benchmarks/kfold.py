@@ -126,8 +126,8 @@ def main() -> int:
 
     from promolens_training import ablation
     from promolens_training.files import write_json
+    from promolens_training.fit import make_job, train_one
     from promolens_training.recipes import recipe_named
-    from promolens_training.train import make_job, train_one
 
     if args.row:
         name = ablation.choose_rows([args.row])[0]

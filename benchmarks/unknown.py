@@ -34,8 +34,8 @@ def train_without(
     """Train without some classes; returns the run and the test photos of those classes."""
     from promolens_training.data import load_photo_set
     from promolens_training.evaluation.unknown import held_out_labels
+    from promolens_training.fit import make_job, train_one
     from promolens_training.recipes import recipe_named
-    from promolens_training.train import make_job, train_one
 
     whole = load_photo_set(data)
     left_out = set(held_out_labels(whole.classes, share))

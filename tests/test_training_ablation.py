@@ -90,11 +90,11 @@ def test_a_row_is_trained_judged_and_read_back(
 def test_a_student_learns_from_a_teacher_of_another_resolution(
     visits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from promolens_training import train
+    from promolens_training import fit
     from promolens_training.recipes import FAST, Distillation, Phase
 
     teacher = replace(FAST, name="teacher", image_px=96, phases=())
-    monkeypatch.setattr(train, "recipe_named", lambda name: teacher)
+    monkeypatch.setattr(fit, "recipe_named", lambda name: teacher)
     student = replace(
         FAST,
         image_px=64,
@@ -103,13 +103,13 @@ def test_a_student_learns_from_a_teacher_of_another_resolution(
         distillation=Distillation("teacher", weight=0.7, views=2),
     )
     plan = plan_folds(visits, None, folds=3)
-    run = train.train_one(train.make_job(tmp_path / "run", student, plan.fold(0)), resume=False)
+    run = fit.train_one(fit.make_job(tmp_path / "run", student, plan.fold(0)), resume=False)
     logits = np.load(tmp_path / "run" / "teacher_logits.npy")
     n = len(run.in_split("train"))
     assert logits.shape == (2, n, 2)
-    labels = train.label_indices(run.in_split("train"), run.classes)
+    labels = fit.label_indices(run.in_split("train"), run.classes)
     assert (logits.argmax(2) == labels).mean() > 0.8
-    right = ablation.predict_float(run).argmax(1) == train.label_indices(
+    right = ablation.predict_float(run).argmax(1) == fit.label_indices(
         run.in_split("test"), run.classes
     )
     assert right.mean() > 0.8

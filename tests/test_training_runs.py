@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,8 +85,8 @@ def _assert_same(first: Path, second: Path) -> None:
 def test_a_finished_run_learned_and_can_be_opened(unbroken: Path) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from promolens_training.ablation import predict_float
+    from promolens_training.fit import label_indices
     from promolens_training.runs import open_run
-    from promolens_training.train import label_indices
 
     run = open_run(unbroken)
     held = run.in_split("test")
@@ -114,12 +116,11 @@ def test_a_stopped_training_resumes_to_the_very_same_weights(
 
 
 def test_a_run_folder_of_other_photos_is_refused(unbroken: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     from promolens_runtime.errors import InputError
+    from promolens_training.data.photos import PhotoSet
+    from promolens_training.fit import make_job, train_one
     from promolens_training.recipes import CARD
     from promolens_training.runs import open_run
-    from promolens_training.train import PhotoSet, make_job, train_one
 
     run = open_run(unbroken)
     photo_set = PhotoSet(run.data_root, "class-folders", run.photos[1:], run.classes)
@@ -127,3 +128,64 @@ def test_a_run_folder_of_other_photos_is_refused(unbroken: Path, tmp_path: Path)
     with pytest.raises(InputError, match="another run"):
         train_one(job, resume=True)
     assert open_run(unbroken).recipe == run.recipe
+
+
+def _train(photos: Path, out: Path, *, resume: bool = False) -> None:
+    from promolens_training.recipes import CARD
+    from promolens_training.train import TrainOptions, train
+
+    train(TrainOptions(photos, out, replace(CARD, image_px=48), resume=resume, refit=False))
+
+
+def test_one_broken_test_picture_stops_training_before_it_starts(
+    photos: Path, tmp_path: Path
+) -> None:
+    from promolens_runtime.errors import InputError
+
+    spoilt = tmp_path / "photos"
+    shutil.copytree(photos, spoilt)
+    picture = next((spoilt / "test").rglob("*.png"))
+    picture.write_bytes(picture.read_bytes()[:200])
+    with pytest.raises(InputError, match="1 of 22 pictures cannot be used") as error:
+        _train(spoilt, tmp_path / "run")
+    assert picture.name in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_weights_leave_no_folder_behind(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from promolens_runtime.errors import MissingError
+    from promolens_training.backbones import weights
+
+    absent = ("no_such_weights_package", "ModelFile")
+    monkeypatch.setitem(weights._WHEELS, "efficientnet_lite0", absent)
+    with pytest.raises(MissingError, match="no-such-weights-package"):
+        _train(photos, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_more_photos_and_the_same_command_keep_the_old_run_beside_the_new(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from promolens_runtime.errors import InputError
+    from promolens_training.runs import open_run
+
+    mine = tmp_path / "photos"
+    shutil.copytree(photos, mine)
+    _train(mine, tmp_path / "run")
+    first = next((mine / "train").rglob("*.png"))
+    Image.open(first).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(first.with_name("new.png"))
+    with pytest.raises(InputError, match="other photos"):
+        _train(mine, tmp_path / "run")
+    _train(mine, tmp_path / "run", resume=True)
+    assert len(open_run(tmp_path / "run").photos) == 23
+    assert len(open_run(tmp_path / "run.old-1").photos) == 22
+    assert "run.old-1" in capsys.readouterr().err
+
+
+def test_a_run_among_the_photos_is_refused(photos: Path) -> None:
+    from promolens_runtime.errors import InputError
+
+    with pytest.raises(InputError, match="apart from the photos"):
+        _train(photos, photos)

@@ -64,11 +64,18 @@ def _check(calibration: NDArray[np.uint8], variants: Sequence[str]) -> None:
         )
 
 
-def _environment() -> dict[str, str]:
+def _environment(temporary: Path) -> dict[str, str]:
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "PYTHONHASHSEED": "0"}
     # The child finds our packages where the parent found them, installed or not.
     path = os.pathsep.join(entry for entry in sys.path if entry)
-    return {**os.environ, **quiet, "KERAS_BACKEND": "tensorflow", "PYTHONPATH": path}
+    return {
+        **os.environ,
+        **quiet,
+        "KERAS_BACKEND": "tensorflow",
+        "PYTHONPATH": path,
+        # TensorFlow writes the code that it generates there and, killed, never removes it.
+        "TMPDIR": str(temporary),
+    }
 
 
 def _watch(
@@ -142,6 +149,7 @@ def convert(
     _check(calibration, variants)
     with tempfile.TemporaryDirectory(prefix="promolens-convert-") as folder:
         work = Path(folder)
+        (work / "tmp").mkdir()
         np.save(work / "calibration.npy", with_extremes(calibration))
         request = {"source": str(source.resolve()), "variants": list(variants)}
         (work / "request.json").write_text(json.dumps(request), "utf-8")
@@ -153,7 +161,7 @@ def convert(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=_environment(),
+                env=_environment(work / "tmp"),
             )
             try:
                 status = _watch(child, work, variants, timeout_s, done)

@@ -9,7 +9,11 @@ from promolens_export.convert import SHIPPED
 from promolens_export.gate import loss_points
 from promolens_export.options import FLOAT
 from promolens_runtime.preprocess import Preprocessing
+from promolens_training.evaluation.calibration import Calibration
+from promolens_training.evaluation.evaluate import Evaluation
 from promolens_training.report.content import (
+    CROSS_FITTED,
+    SAME_PHOTOS,
     Cost,
     CurvePoint,
     Headline,
@@ -34,6 +38,14 @@ from promolens_training.report.write import write_report
 if TYPE_CHECKING:
     from promolens_export.pipeline import Evidence, ExportResult
     from promolens_training.runs import TrainedRun
+
+# The stages of run.json in the order of work, as a reader would call them.
+STAGES = {
+    "decode": "reading the photos",
+    "probe": "embeddings and linear head",
+    "teacher": "teacher: training and answers",
+    "fine_tune": "fine-tuning",
+}
 
 TABLE_NOTE = (
     "Measured on the evaluation photos. Calibration shift: expected calibration error minus that "
@@ -80,9 +92,17 @@ def _curves(run: TrainedRun) -> tuple[CurvePoint, ...]:
 def _costs(run: TrainedRun) -> tuple[Cost, ...]:
     stages = run.info.get("seconds", {})
     peak = run.info.get("peak_memory_bytes")
-    rows = [Cost(name, seconds) for name, seconds in stages.items()]
+    ordered = [*(name for name in STAGES if name in stages), *sorted(set(stages) - set(STAGES))]
+    rows = [Cost(STAGES.get(name, name), stages[name]) for name in ordered if stages[name] >= 0.05]
     total = run.info.get("seconds_total")
-    return (*rows, Cost("training", total, peak)) if total is not None else tuple(rows)
+    return (*rows, Cost("training, in total", total, peak)) if total is not None else tuple(rows)
+
+
+def _model(
+    name: str, figures: Evaluation, calibration: Calibration | None, note: str = ""
+) -> ModelFigures:
+    honest = None if calibration is None else calibration.ece_after
+    return ModelFigures(name, figures, note, honest)
 
 
 def _headlines(result: ExportResult) -> tuple[Headline, ...]:
@@ -131,9 +151,10 @@ def report_content(result: ExportResult, *, grad_cam: bool) -> ReportContent:
         data=data_overview(judge.photos, judge.classes),
         training=_curves(judge),
         models=(
-            ModelFigures(FLOAT, verdict.float_figures),
-            ModelFigures(SHIPPED, verdict.shipped_figures, "shipped"),
+            _model(FLOAT, verdict.float_figures, verdict.float_calibration),
+            _model(SHIPPED, verdict.shipped_figures, verdict.calibration, "shipped"),
         ),
+        ece_after_is=SAME_PHOTOS if verdict.calibration is None else CROSS_FITTED,
         evaluated_on=f"{manifest.metrics.evaluated_on}.",
         confusion=confusion_section(
             verdict.shipped_figures, shipped, judge.classes, evidence.photos

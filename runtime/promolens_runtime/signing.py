@@ -97,8 +97,10 @@ def verify(message: bytes, signature_file: bytes, public_key: str) -> None:
 
 def public_key_bytes(text: str) -> bytes:
     """Return the 32 bytes of `ed25519:<base64>` (the prefix may be missing). Raises InputError."""
-    raw = _decode(text.strip().removeprefix(PREFIX).encode())
-    if len(raw) != KEY_BYTES:
+    spelling = text.strip().removeprefix(PREFIX).encode()
+    raw = _decode(spelling)
+    # One text for one key, or a list of keys could hold the same one twice under two names.
+    if len(raw) != KEY_BYTES or base64.b64encode(raw) != spelling:
         raise InputError(
             f"Expected a public key like {PREFIX}<base64 of {KEY_BYTES} bytes>. "
             f"Received {text[:80]!r}. Copy it from: promolens bundle keygen"

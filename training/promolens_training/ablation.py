@@ -22,11 +22,12 @@ from promolens_training.data.load import require_trainable
 from promolens_training.data.photos import PhotoSet
 from promolens_training.evaluation.intervals import rate_interval
 from promolens_training.files import write_arrays, write_json
+from promolens_training.fit import label_indices, make_job, train_one
 from promolens_training.forward import forward
 from promolens_training.pixels import load_pixels
-from promolens_training.recipes import Augmentation, Distillation, Phase, Recipe
+from promolens_training.recipes import STRONG, Augmentation, Distillation, Phase, Recipe
 from promolens_training.runs import TrainedRun, build_model
-from promolens_training.train import label_indices, make_job, train_one, with_test_split
+from promolens_training.train import with_test_split
 
 FOLD_SEED = 1
 EPOCHS = 8
@@ -41,20 +42,6 @@ _LIGHT = Augmentation(
     noise=0.0,
     jpeg=0.0,
     erase=0.0,
-)
-_STRONG = Augmentation(
-    min_area=0.25,
-    max_aspect=1.4,
-    rotate_deg=25.0,
-    perspective=0.12,
-    exposure=0.45,
-    contrast=0.35,
-    gamma=0.35,
-    white_balance=0.15,
-    blur=0.35,
-    noise=0.3,
-    jpeg=0.3,
-    erase=0.4,
 )
 _TWO_THIRDS = EPOCHS * 2 // 3
 
@@ -87,12 +74,12 @@ ROWS: dict[str, Recipe] = {
     "no weight average": replace(_BASE, ema_decay=0.0),
     "no label smoothing": replace(_BASE, label_smoothing=0.0),
     "light augmentation": replace(_BASE, augmentation=_LIGHT),
-    "strong augmentation": replace(_BASE, augmentation=_STRONG),
+    "strong augmentation": replace(_BASE, augmentation=STRONG),
     "mixup 0.2, off at the end": replace(_BASE, phases=_mixed(mixup_alpha=0.2)),
     "CutMix 1.0, off at the end": replace(_BASE, phases=_mixed(cutmix_alpha=1.0)),
     "last two epochs at 256 px": replace(_BASE, phases=_SHARPER, image_px=256),
     "160 px first, same time": replace(_BASE, phases=_SMALL_FIRST),
-    "strong, 160 px first, same time": replace(_BASE, phases=_SMALL_FIRST, augmentation=_STRONG),
+    "strong, 160 px first, same time": replace(_BASE, phases=_SMALL_FIRST, augmentation=STRONG),
     "twice as long": replace(_BASE, phases=_phases(epochs=2 * EPOCHS)),
     "Lite2 at 260 px": replace(
         _BASE,

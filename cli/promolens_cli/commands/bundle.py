@@ -69,7 +69,7 @@ def _keygen(out: Path) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from promolens_cli.tensorflow_setup import quiet_stderr
+    from promolens_runtime.quiet import quiet_stderr
     from promolens_runtime.signing import verification_key
     from promolens_runtime.verify import verify_bundle
 

@@ -84,7 +84,7 @@ def _positive(text: str) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> BundleEvaluation:
-    from promolens_cli.tensorflow_setup import quiet_stderr
+    from promolens_runtime.quiet import quiet_stderr
     from promolens_runtime.recognizer import Recognizer
     from promolens_runtime.signing import verification_key
     from promolens_training.data.load import load_photo_set

@@ -39,8 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the answer for each picture."""
-    from promolens_cli.tensorflow_setup import quiet_stderr
     from promolens_runtime.errors import ImageError
+    from promolens_runtime.quiet import quiet_stderr
     from promolens_runtime.recognizer import Recognizer
     from promolens_runtime.signing import verification_key
 

@@ -63,5 +63,5 @@ def run(args: argparse.Namespace) -> int:
     else:
         minutes = finished.info["seconds_total"] / 60
         print(f"Trained {len(finished.classes)} classes in {minutes:.1f} min: {finished.folder}")
-        print(f"Next: promolens export {finished.folder} --out android_assets")
+        print(f"Next: promolens export {finished.folder} --out FOLDER")
     return 0

@@ -247,7 +247,7 @@ def calibration_section(calibration: Calibration) -> CalibrationFigures:
         calibration.ece_after,
         calibration.before,
         calibration.after,
-        f"“After” is honest: each photo was scaled by a temperature fitted on other sources "
+        f"“After” is honest, and the figure of the manifest: each photo was scaled by a temperature fitted on other sources "
         f"({calibration.folds}-fold cross-fitting).",
     )
 
