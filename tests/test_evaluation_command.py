@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from bundle_files import write_bundle
 from promolens_cli.main import main
+from promolens_runtime.manifest import CalibrationImage, Manifest
 from promolens_runtime.recognizer import Recognizer
 from promolens_training.evaluation.intervals import wilson
 
@@ -67,6 +71,33 @@ def test_the_figures_are_the_phones_own(
     assert found["unknown"] is None
     assert {"ece", "ece_after_temperature", "interval_method", "seconds"} <= set(found)
     assert sum(one["n"] for one in found["per_class"]) == 10
+
+
+def test_photos_that_were_trained_on_are_named(
+    tmp_path: Path,
+    tiny_model_bytes: bytes,
+    tiny_manifest_template: Manifest,
+    pictures: Answers,
+    keys,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path, _ in pictures[:3]]
+    images = tuple(CalibrationImage(f"other name {d[:4]}.png", d) for d in digests)
+    manifest = replace(tiny_manifest_template, calibration_images=images)
+    bundle = write_bundle(tmp_path / "seen", manifest, tiny_model_bytes, keys.own)
+    report = tmp_path / "report.html"
+    arguments = command(bundle, write_csv(tmp_path, pictures, wrong=0), keys, "--json")
+    assert main([*arguments, "--report", str(report)]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["overlap_with_calibration"] == 3
+    warning = "3 of the 10 photos are among the bundle's calibration images"
+    assert [warning in line for line in shown.err.splitlines() if "warning:" in line] == [True]
+    assert "3 of the 10 photos are among" in report.read_text("utf-8")
+    # The same bundle on photos that it never saw is no cause for a warning.
+    assert main(command(bundle, write_csv(tmp_path, pictures[3:], wrong=0), keys, "--json")) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["overlap_with_calibration"] == 0
+    assert "warning" not in shown.err
 
 
 def test_a_person_gets_a_table(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,11 +14,12 @@ from hypothesis import strategies as st
 
 from promolens_export.calibration import choose_calibration, describe_calibration, halves
 from promolens_export.convert import with_extremes
-from promolens_export.gate import check_loss
+from promolens_export.gate import Facts, check_loss
 from promolens_export.golden_vectors import choose_golden, make_golden, output_steps
 from promolens_export.judge import unknown_rule
 from promolens_export.latency import interleaved
 from promolens_export.options import ExportOptions
+from promolens_export.report import stage_costs
 from promolens_export.table import Row, markdown_table, text_table
 from promolens_runtime.errors import GateError, InputError
 from promolens_training.data.photos import Photo
@@ -91,17 +94,77 @@ def logits(answers: list[int], classes: int = 3) -> np.ndarray:
     return np.eye(classes, dtype=np.float32)[answers] * 4
 
 
+FACTS = Facts(200, 960, int8_friendly=True, recipe="fast", has_ema=True)
+
+
 def test_gate_counts_lost_photos() -> None:
     labels, sources = np.zeros(100, np.int64), tuple(str(i) for i in range(100))
     before = logits([0] * 100)
     one_lost = agreement(before, logits([1] + [0] * 99), labels, sources)
-    check_loss(one_lost, 1.0)  # exactly the budget
+    check_loss(one_lost, 1.0, FACTS)  # exactly the budget
     two_lost = agreement(before, logits([1, 1] + [0] * 98), labels, sources)
     with pytest.raises(GateError, match=r"2\.00 points \(2 photos lost, 0 won, n = 100"):
-        check_loss(two_lost, 1.0)
+        check_loss(two_lost, 1.0, FACTS)
     with pytest.raises(GateError, match=r"One photo is 1\.0 points here: first get more"):
-        check_loss(two_lost, 1.0)
-    check_loss(agreement(logits([1] * 100), before, labels, sources), 0.0)  # int8 wins
+        check_loss(two_lost, 1.0, FACTS)
+    check_loss(agreement(logits([1] * 100), before, labels, sources), 0.0, FACTS)  # int8 wins
+
+
+@pytest.mark.parametrize(
+    ("facts", "said", "unsaid"),
+    [
+        (FACTS, ["--calibration-images 500 (now 200)", "--recipe best"], ["EfficientNet", "EMA"]),
+        (
+            Facts(48, 48, int8_friendly=True, recipe="best", has_ema=True),
+            ["EXPORT_FLAGS='--max-loss 2.0'"],
+            ["calibration-images", "EfficientNet", "recipe", "Try"],
+        ),
+        (
+            Facts(20, 48, int8_friendly=False, recipe="card", has_ema=False),
+            ["--calibration-images 48 (now 20)", "EfficientNet-Lite", "with EMA"],
+            ["500"],
+        ),
+    ],
+)
+def test_the_gate_advises_only_what_can_be_done(
+    facts: Facts, said: list[str], unsaid: list[str]
+) -> None:
+    labels, sources = np.zeros(100, np.int64), tuple(map(str, range(100)))
+    lost = agreement(logits([0] * 100), logits([1, 1] + [0] * 98), labels, sources)
+    with pytest.raises(GateError) as caught:
+        check_loss(lost, 1.0, facts)
+    message = str(caught.value)
+    assert [words for words in said if words not in message] == []
+    assert [words for words in unsaid if words in message] == []
+    assert "\n" not in message
+
+
+def test_work_is_listed_in_its_order() -> None:
+    seconds = {"decode": 2.1, "fine_tune": 449.5, "probe": 39.6, "teacher": 0.0}
+    info = {"seconds": seconds, "seconds_total": 493.6, "peak_memory_bytes": 2**30}
+    rows = stage_costs(info)
+    assert [row.stage for row in rows] == [
+        "reading the photos", "embeddings and linear head", "fine-tuning", "training, in total",
+    ]  # fmt: skip
+    assert (rows[0].seconds, rows[-1].peak_memory_bytes) == (2.1, 2**30)
+    assert stage_costs({}) == ()
+
+
+def test_the_delegates_banner_is_held_back(tiny_models: Path) -> None:
+    program = (
+        "from pathlib import Path; import numpy as np;"
+        "from promolens_export.judge import predict_variants;"
+        "from promolens_training.data.photos import Photo, ProductClass;"
+        f"data = Path({str(tiny_models / 'float.tflite')!r}).read_bytes();"
+        "classes = [ProductClass(str(i), str(i)) for i in range(5)];"
+        "pixels = np.zeros((1, 32, 32, 3), np.uint8);"
+        "predict_variants({'float32': data}, [Photo(Path('a'), '0')], pixels, classes)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "INFO" not in done.stderr
 
 
 def test_golden_photos_come_from_different_classes() -> None:

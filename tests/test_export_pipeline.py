@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import numpy as np
 import pytest
 
 from export_tiny import COLOURS, COUNTS, SIDE_PX, noise
+from promolens_cli.commands.export import summary
 from promolens_export.check_ops import check_int8, inspect
 from promolens_export.convert import VARIANTS, convert
 from promolens_export.options import ExportOptions
-from promolens_export.pipeline import ExportResult, bundle_id, export_run
+from promolens_export.pipeline import ExportResult, bundle_id, export_run, report_or_warning
 from promolens_export.table import text_table
 from promolens_runtime.errors import GateError, InputError, PromolensError
 from promolens_runtime.recognizer import Recognizer
@@ -109,6 +111,20 @@ def test_a_failing_converter_names_its_log(tmp_path: Path) -> None:
     log.unlink()
 
 
+def test_a_stopped_converter_leaves_nothing(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+
+    def stop(name: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(tiny / "net.keras", noise(2), ("float32", "int8"), done=stop)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_wrong_calibration_arrays_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="uint8"):
         convert(tmp_path, noise(2).astype(np.float32), ("int8",))  # type: ignore[arg-type]
@@ -146,8 +162,33 @@ def test_exporting_again_gives_the_same_bytes_and_version(tiny: Path, result: Ex
     assert before == {path.name: path.read_bytes() for path in again.bundle.folder.iterdir()}
 
 
+def test_a_report_that_cannot_be_written_is_a_warning(
+    result: ExportResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "report.html").mkdir()  # no file can take the place of a folder
+    evidence = replace(result.evidence, run=replace(result.evidence.run, folder=tmp_path))
+    elsewhere = replace(result, evidence=evidence)
+    assert report_or_warning(elsewhere, ExportOptions(grad_cam=False)) is None
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: Expected to write the report {tmp_path / 'report.html'}.")
+    assert f"{result.bundle.folder} is complete" in line
+    assert replace(result, report=None).to_json()["report"] is None
+    assert "Report:" not in summary(replace(result, report=None))
+    # A fault of the program is not hidden.
+    broken = replace(elsewhere, evidence=replace(evidence, rows=()))
+    with pytest.raises(StopIteration):
+        report_or_warning(broken, ExportOptions(grad_cam=False))
+
+
 def test_report_and_figures_are_left_in_the_run(result: ExportResult) -> None:
-    assert "빨강 red" in result.report.read_text("utf-8")
+    assert result.report is not None
+    page = result.report.read_text("utf-8")
+    assert "빨강 red" in page
+    # One calibration error after scaling: in the accuracy table, the calibration and the manifest.
+    honest = f"{result.bundle.manifest.metrics.shipped.ece:.3f}"
+    assert f" → {honest}</td>" in page
+    assert f"After, cross-fitted <small>ECE {honest}</small>" in page
+    assert "cross-fitted" in result.bundle.manifest.metrics.evaluated_on
     figures = json.loads((result.report.parent / "export.json").read_text("utf-8"))
     assert figures["metrics"]["shipped"]["n"] == COUNTS["test"] * len(COLOURS)
 

@@ -26,6 +26,7 @@ from promolens_training.evaluation.metrics import ReliabilityBin, agreement
 from promolens_training.evaluation.unknown import compare_scores
 from promolens_training.report import ReportContent, charts, sections, write_report
 from promolens_training.report.content import (
+    CROSS_FITTED,
     Cost,
     CurvePoint,
     Headline,
@@ -152,6 +153,18 @@ def test_the_page_holds_every_section_and_asks_nobody(content: ReportContent) ->
     assert "3.999" not in page  # sizes are rounded
     assert "4.00 MB" in page
     assert "1 h 02 min" in page
+
+
+def test_the_calibration_error_is_the_same_in_both_places(content: ReportContent) -> None:
+    assert content.calibration is not None
+    honest = content.calibration.ece_after
+    models = tuple(replace(model, cross_fitted_ece=honest) for model in content.models)
+    page = render_report(replace(content, models=models, ece_after_is=CROSS_FITTED))
+    assert page.count(f" → {honest:.3f}</td>") == 2
+    assert f"After, cross-fitted <small>ECE {honest:.3f}</small>" in page
+    assert str(escape(CROSS_FITTED[1])) in page
+    plain = content.models[0].evaluation.ece_scaled
+    assert f" → {plain:.3f}</td>" in render_report(content)
 
 
 def test_foreign_text_stays_text(content: ReportContent) -> None:

@@ -64,6 +64,16 @@ def test_wrong_key_and_wrong_spelling() -> None:
         verify(b"x", signature, "ed25519:short")
 
 
+def test_a_public_key_has_one_spelling() -> None:
+    text = KEY.public  # 32 bytes leave two bits of the last letter unused
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    other = f"{text[:-2]}{letters[letters.index(text[-2]) + 1]}="
+    assert base64.b64decode(other.removeprefix("ed25519:")) == public_key_bytes(text)
+    for spelling in (other, text.replace(":", ": "), text[:20] + "\n" + text[20:]):
+        with pytest.raises(InputError, match="public key like"):
+            public_key_bytes(spelling)
+
+
 def test_secret_is_not_in_repr() -> None:
     assert KEY.to_text() not in repr(KEY)
     assert "secret" not in repr(KEY)

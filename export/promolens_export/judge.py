@@ -11,11 +11,12 @@ import numpy as np
 from promolens_export.options import FLOAT
 from promolens_runtime.manifest import Measured, Metrics, UnknownRule
 from promolens_runtime.preprocess import Preprocessing
+from promolens_runtime.quiet import quiet_stderr
 from promolens_training.data.photos import Photo, ProductClass
 from promolens_training.evaluation.calibration import Calibration, calibrate, fit_temperature
 from promolens_training.evaluation.evaluate import Evaluation, evaluate
 from promolens_training.evaluation.metrics import Agreement, agreement
-from promolens_training.evaluation.predictions import Predictions, predict_tflite
+from promolens_training.evaluation.predictions import Predictions, TfliteModel, predict_tflite
 from promolens_training.evaluation.unknown import (
     MAX_LOGIT,
     SCORES,
@@ -37,6 +38,9 @@ def predict_variants(
     """Run each file on the prepared pictures uint8 `[n, px, px, 3]` of `photos`."""
     spec = Preprocessing.square(pixels.shape[1])
     answers = {}
+    with quiet_stderr():  # LiteRT says once which delegate it made: here, before the bar is drawn
+        for data in files.values():
+            TfliteModel(data)
     with progress("evaluate", len(files) * len(photos)) as bar:
         for name, data in files.items():
             answers[name] = predict_tflite(
@@ -123,8 +127,18 @@ def give_verdict(
     )
 
 
+def ece_is(verdict: Verdict) -> str:
+    """Say which calibration error the manifest's `ece` is: the cross-fitted one if it can be."""
+    if verdict.calibration is None:
+        return "ece: after the temperature, which was fitted on these very photos (one source)"
+    return (
+        "ece: after temperature scaling, cross-fitted (each photo by a temperature fitted on other "
+        f"sources, {verdict.calibration.folds} folds)"
+    )
+
+
 def measured(figures: Evaluation, calibration: Calibration | None) -> Measured:
-    """Return the manifest's figures; `ece` is after temperature scaling, cross-fitted if it can."""
+    """Return the manifest's figures; `ece` is the one that `ece_is` describes."""
     return Measured(
         n=figures.n,
         top1=figures.top1,

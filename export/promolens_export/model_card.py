@@ -33,7 +33,8 @@ def _figures(manifest: Manifest) -> list[str]:
         "",
         f"The two give the same first answer for {_percent(metrics.agreement)} of the photos; "
         f"int8 alone is right on {metrics.won}, float alone on {metrics.lost}. ECE is the expected "
-        f"calibration error of the probabilities softmax(logits / {manifest.temperature:.3f}).",
+        "calibration error after temperature scaling; how it was measured stands above the table. "
+        f"Apps use the probabilities softmax(logits / {manifest.temperature:.3f}).",
     ]
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ from promolens_export.calibration import (
 )
 from promolens_export.check_ops import OpReport, check_int8
 from promolens_export.convert import SHIPPED, convert
-from promolens_export.gate import check_loss, loss_points
+from promolens_export.gate import Facts, check_loss, loss_points
 from promolens_export.golden_vectors import GoldenVectors, choose_golden, make_golden
 from promolens_export.judge import (
     Verdict,
+    ece_is,
     give_verdict,
     manifest_metrics,
     predict_variants,
@@ -33,7 +34,7 @@ from promolens_export.metadata import Description, with_metadata
 from promolens_export.options import ExportOptions
 from promolens_export.table import Row, compare
 from promolens_export.tasks_model import OUTPUT, tasks_model
-from promolens_runtime.errors import InputError
+from promolens_runtime.errors import InputError, PromolensError
 from promolens_runtime.golden import golden_json, golden_npz
 from promolens_runtime.labels import labels_json
 from promolens_runtime.manifest import (
@@ -109,14 +110,14 @@ class ExportResult:
         bundle: the bundle's folder, its manifest, and whether it was already there.
         evidence: the figures behind it.
         variants: files of the other variants by name, in the run folder.
-        report: the HTML report.
+        report: the HTML report; None where it could not be written.
         key: what the bundle was signed with; None where it is unsigned.
     """
 
     bundle: WrittenBundle
     evidence: Evidence
     variants: Mapping[str, Path]
-    report: Path
+    report: Path | None
     key: LoadedKey | None
 
     def to_json(self) -> dict[str, Any]:
@@ -137,7 +138,7 @@ class ExportResult:
             "stability": stability and {"top1": stability.top1, "agreement": stability.agreement},
             "operators": self.evidence.operators.operators,
             "variants": {name: str(path) for name, path in self.variants.items()},
-            "report": str(self.report),
+            "report": self.report and str(self.report),
         }
 
 
@@ -172,6 +173,17 @@ def _stability(judge: TrainedRun, calibration: CalibrationSet, evidence: Predict
     return Stability((hits[0], hits[1]), same.rate)
 
 
+def _facts(judge: TrainedRun, calibration: CalibrationSet) -> Facts:
+    recipe = judge.recipe
+    return Facts(
+        calibration_images=len(calibration.photos),
+        training_photos=sum(photo.split in ("train", "val") for photo in judge.photos),
+        int8_friendly=BACKBONES[recipe.backbone].int8_friendly,
+        recipe=recipe.name,
+        has_ema=bool(recipe.phases) and recipe.ema_decay > 0,
+    )
+
+
 def gather_evidence(run: TrainedRun, options: ExportOptions) -> tuple[Evidence, dict[str, bytes]]:
     """Calibrate, convert and evaluate; return what was found and the final model's files.
 
@@ -201,7 +213,7 @@ def gather_evidence(run: TrainedRun, options: ExportOptions) -> tuple[Evidence, 
         only = {SHIPPED: judged[SHIPPED]}
         unknown = predict_variants(only, others, strange, judge.classes)[SHIPPED]
     verdict = give_verdict(predictions, SHIPPED, judge.classes, unknown)
-    check_loss(verdict.agreement, options.max_loss_points)
+    check_loss(verdict.agreement, options.max_loss_points, _facts(judge, calibration))
     stability = None
     if options.stability_check:
         stability = _stability(judge, calibration, predictions[SHIPPED], photos, pixels)
@@ -236,7 +248,7 @@ def evaluated_on(evidence: Evidence) -> str:
     figures = evidence.verdict.shipped_figures
     text = (
         f"{figures.n} photos of split test from {figures.n_sources} sources, none of them trained "
-        f"on; interval: {figures.interval_method}"
+        f"on; interval: {figures.interval_method}; {ece_is(evidence.verdict)}"
     )
     if evidence.judge is evidence.run:
         return text
@@ -370,9 +382,10 @@ def export_run(run_dir: Path, out: Path, options: ExportOptions) -> ExportResult
         GateError: int8 loses more than the budget, or is not all int8.
         BundleError: what lies in `out/bundle` is no whole bundle.
         OSError: the disk is full; the old bundle is untouched.
-    """
-    from promolens_export.report import write_export_report
 
+    A report that cannot be written is no error, for the bundle is in place by then: it is one
+    warning on stderr.
+    """
     run = open_run(run_dir)
     key = _prepare(run, out, options)
     evidence, files = gather_evidence(run, options)
@@ -385,8 +398,25 @@ def export_run(run_dir: Path, out: Path, options: ExportOptions) -> ExportResult
         None if key is None else key.key,
     )
     variants = _write_variants(evidence, files, options)
-    report = run.folder / "report.html"
-    result = ExportResult(bundle, evidence, variants, report, key)
+    result = ExportResult(bundle, evidence, variants, None, key)
+    result = replace(result, report=report_or_warning(result, options))
     write_json(run.folder / "export.json", result.to_json())
-    write_export_report(report, result, grad_cam=options.grad_cam)
     return result
+
+
+def report_or_warning(result: ExportResult, options: ExportOptions) -> Path | None:
+    """Write the report; where the machine does not let us, say so and return None."""
+    from promolens_export.report import write_export_report
+
+    path = result.evidence.run.folder / "report.html"
+    try:
+        write_export_report(path, result, grad_cam=options.grad_cam)
+    except (OSError, PromolensError, ModuleNotFoundError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        print(
+            f"warning: Expected to write the report {path}. Received: {reason}. The bundle "
+            f"{result.bundle.folder} is complete; for the report, run promolens export again.",
+            file=sys.stderr,
+        )
+        return None
+    return path

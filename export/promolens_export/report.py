@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,12 +90,13 @@ def _curves(run: TrainedRun) -> tuple[CurvePoint, ...]:
     return read_history(path) if path.is_file() else ()
 
 
-def _costs(run: TrainedRun) -> tuple[Cost, ...]:
-    stages = run.info.get("seconds", {})
-    peak = run.info.get("peak_memory_bytes")
+def stage_costs(info: Mapping[str, Any]) -> tuple[Cost, ...]:
+    """Return run.json's stages in the order of work; what took no time is left out."""
+    stages: Mapping[str, float] = info.get("seconds", {})
+    peak = info.get("peak_memory_bytes")
     ordered = [*(name for name in STAGES if name in stages), *sorted(set(stages) - set(STAGES))]
     rows = [Cost(STAGES.get(name, name), stages[name]) for name in ordered if stages[name] >= 0.05]
-    total = run.info.get("seconds_total")
+    total = info.get("seconds_total")
     return (*rows, Cost("training, in total", total, peak)) if total is not None else tuple(rows)
 
 
@@ -174,7 +176,7 @@ def report_content(result: ExportResult, *, grad_cam: bool) -> ReportContent:
         disagreements=disagreements_section(
             evidence.predictions[FLOAT], shipped, judge.classes, verdict.agreement, evidence.photos
         ),
-        costs=_costs(evidence.run),
+        costs=stage_costs(evidence.run.info),
         recipe=judge.recipe.to_json(),
         provenance={
             "bundle": manifest.bundle_id,

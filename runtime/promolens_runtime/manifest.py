@@ -159,7 +159,11 @@ class GoldenTolerance:
 
 @dataclass(frozen=True)
 class Measured:
-    """Figures of one model: rates in 0..1 on n pictures, 95 % interval of top-1, ECE."""
+    """Figures of one model: rates in 0..1 on n pictures, 95 % interval of top-1, ECE.
+
+    `ece` is after temperature scaling and cross-fitted over sources (docs/evaluation.md), or, where
+    the pictures have but one source, after the bundle's temperature; `evaluated_on` says which.
+    """
 
     n: int
     top1: float

@@ -80,6 +80,10 @@ ROWS: dict[str, Recipe] = {
     "last two epochs at 256 px": replace(_BASE, phases=_SHARPER, image_px=256),
     "160 px first, same time": replace(_BASE, phases=_SMALL_FIRST),
     "strong, 160 px first, same time": replace(_BASE, phases=_SMALL_FIRST, augmentation=STRONG),
+    "no probe, strong, 160 px first": replace(
+        _BASE, phases=_SMALL_FIRST, augmentation=STRONG, probe_first=False
+    ),
+    "no probe, twice as long": replace(_BASE, phases=_phases(epochs=2 * EPOCHS), probe_first=False),
     "twice as long": replace(_BASE, phases=_phases(epochs=2 * EPOCHS)),
     "Lite2 at 260 px": replace(
         _BASE,

@@ -1,8 +1,7 @@
 """The linear probe: an L2-regularised softmax on the frozen network's features (the card's recipe).
 
-It costs seconds, because features are computed once, and it is where fine-tuning starts: a head
-that already fits keeps the first steps from tearing up the ImageNet features (LP-FT, Kumar et al.
-2022, arXiv 2202.10054).
+It costs seconds, because features are computed once. It is the recipe `card`, and a possible start
+of fine-tuning (LP-FT, Kumar et al. 2022, arXiv 2202.10054), which the ablation advises against.
 """
 
 from __future__ import annotations

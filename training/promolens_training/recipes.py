@@ -114,8 +114,9 @@ class Recipe:
     Attributes:
         image_px: side of the exported model's input.
         probe_c: inverse strength of the L2 penalty of the softmax head fitted on cached features
-            (scikit-learn's `C`); this head starts the fine-tuning (LP-FT, Kumar et al. 2022,
-            arXiv 2202.10054).
+            (scikit-learn's `C`).
+        probe_first: start the fine-tuning from that head (LP-FT, Kumar et al. 2022, arXiv
+            2202.10054) and not from a random one. Measured worse: docs/decisions/0010.
         head_l2: L2 penalty on the head's kernel while fine-tuning.
         ema_decay: decay a step of the averaged weights that are kept; 0 keeps the last weights.
     """
@@ -196,11 +197,12 @@ STRONG = Augmentation(
 
 FAST = Recipe(
     name="fast",
+    probe_first=False,
     phases=(Phase(10, 160, 5e-4), Phase(3, 224, 2e-4, warmup_epochs=0.25)),
     augmentation=STRONG,
 )
-"""Probe, then fine-tune the whole network, most of it at half the pixels: minutes on two cores.
-The best row of the ablation in docs/benchmarks.md for its time."""
+"""Fine-tune the whole network, most of the time at half the pixels: minutes on two cores.
+The best row of the ablation in docs/benchmarks.md."""
 
 TEACHER = Recipe(
     name="teacher",

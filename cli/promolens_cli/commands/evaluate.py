@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     result = _evaluate(args)
     seconds = time.perf_counter() - started
+    if result.overlap:
+        print(f"warning: {result.overlap_note} Measure on other photos.", file=sys.stderr)
     if args.report is not None:
         from promolens_training.report import write_report
         from promolens_training.report.bundle_report import bundle_report

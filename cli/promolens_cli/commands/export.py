@@ -87,11 +87,12 @@ def run(args: argparse.Namespace) -> int:
         **licence,
     )
     result = export_run(args.run, args.out, options)
-    print(json.dumps(result.to_json(), indent=1) if args.json else _summary(result))
+    print(json.dumps(result.to_json(), indent=1) if args.json else summary(result))
     return 0
 
 
-def _summary(result: ExportResult) -> str:
+def summary(result: ExportResult) -> str:
+    """Return the table and where everything lies, as lines for a person."""
     from promolens_export.table import text_table
 
     manifest, evidence = result.bundle.manifest, result.evidence
@@ -108,6 +109,6 @@ def _summary(result: ExportResult) -> str:
         f"Bundle: {result.bundle.folder} ({manifest.bundle_id} version {manifest.version}, {state},"
         f" {signed})",
         *(f"Variant: {path}" for path in result.variants.values()),
-        f"Report: {result.report}",
+        *([f"Report: {result.report}"] if result.report else []),
     ]
     return "\n".join(lines)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,8 @@ class BundleEvaluation:
         accepted_rate: share of known photos that the manifest's rule accepts.
         top1_of_accepted: share of right answers among those, None where none is accepted.
         unknown: the manifest's rule on the unknown objects, None without any.
+        overlap: how many of the photos are, by content, calibration images of the manifest: these
+            were trained on, and so probably were others.
     """
 
     manifest: Manifest
@@ -52,6 +55,17 @@ class BundleEvaluation:
     accepted_rate: float
     top1_of_accepted: float | None
     unknown: UnknownResult | None
+    overlap: int
+
+    @property
+    def overlap_note(self) -> str:
+        """One sentence about photos that were trained on, empty where none is known to be."""
+        if not self.overlap:
+            return ""
+        return (
+            f"{self.overlap} of the {len(self.photos)} photos are among the bundle's calibration "
+            "images, a sample of the photos it was trained on: these figures are too good."
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return every figure ready for JSON."""
@@ -63,6 +77,7 @@ class BundleEvaluation:
             "accepted_rate": self.accepted_rate,
             "top1_of_accepted": self.top1_of_accepted,
             "unknown": _unknown_json(self.unknown),
+            "overlap_with_calibration": self.overlap,
             "bundle_id": self.manifest.bundle_id,
             "bundle_version": self.manifest.version,
         }
@@ -114,6 +129,17 @@ def unknown_photos(folder: Path) -> tuple[Photo, ...]:
             f"{'holds none' if folder.is_dir() else 'is no folder'}. Choose another."
         )
     return tuple(Photo(path, "") for path in found)
+
+
+def overlap_with_calibration(photos: Sequence[Photo], manifest: Manifest) -> int:
+    """Count the photos whose file is, byte for byte, a calibration image of the manifest.
+
+    Training photos are not listed there; calibration images are a sample of them.
+    """
+    listed = {image.sha256 for image in manifest.calibration_images}
+    paths = {photo.path for photo in photos}
+    used = {path for path in paths if hashlib.sha256(path.read_bytes()).hexdigest() in listed}
+    return sum(photo.path in used for photo in photos)
 
 
 def _known_photos(
@@ -171,6 +197,7 @@ def evaluate_bundle(
         accepted_rate=float(accepted.mean()),
         top1_of_accepted=float(right[accepted].mean()) if accepted.any() else None,
         unknown=_unknown_result(manifest, known, predictions.unknown()),
+        overlap=overlap_with_calibration(photos, manifest),
     )
 
 

@@ -168,7 +168,10 @@ class Mistake:
 
 @dataclass(frozen=True)
 class CalibrationFigures:
-    """Reliability before and after temperature scaling; `note` says how 'after' was measured."""
+    """Reliability before and after temperature scaling.
+
+    `note` says how 'after' was measured, `after_is` in a word or two.
+    """
 
     temperature: float
     ece_before: float
@@ -176,6 +179,7 @@ class CalibrationFigures:
     before: tuple[ReliabilityBin, ...]
     after: tuple[ReliabilityBin, ...]
     note: str = ""
+    after_is: str = GIVEN_TEMPERATURE[0]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from promolens_training.evaluation.metrics import Agreement, kl_divergence
 from promolens_training.evaluation.predictions import UNKNOWN, Predictions, input_tensor
 from promolens_training.evaluation.unknown import SCORES, UnknownResult
 from promolens_training.report.content import (
+    CROSS_FITTED,
     CalibrationFigures,
     ClassCount,
     ConfusedPair,
@@ -247,8 +248,9 @@ def calibration_section(calibration: Calibration) -> CalibrationFigures:
         calibration.ece_after,
         calibration.before,
         calibration.after,
-        f"“After” is honest, and the figure of the manifest: each photo was scaled by a temperature fitted on other sources "
+        f"“After” is honest: each photo was scaled by a temperature fitted on other sources "
         f"({calibration.folds}-fold cross-fitting).",
+        CROSS_FITTED[0],
     )
 
 
