@@ -20,7 +20,11 @@ from promolens_runtime.errors import InputError
 from promolens_training.data import assign_sources, grouped_kfold, load_photo_set
 from promolens_training.data.load import require_trainable
 from promolens_training.data.photos import PhotoSet
-from promolens_training.evaluation.intervals import rate_interval
+from promolens_training.evaluation.intervals import (
+    group_indices,
+    mean_interval,
+    rate_interval,
+)
 from promolens_training.files import write_arrays, write_json
 from promolens_training.fit import label_indices, make_job, train_one
 from promolens_training.forward import forward
@@ -201,6 +205,9 @@ def summary(result: RowResult) -> dict[str, Any]:
         "top1": round(result.top1, 4),
         "top1_interval": [round(low, 4), round(high, 4)],
         "seconds": round(result.seconds, 1),
+        # Kept so that any two rows can be compared photo by photo.
+        "right": "".join(str(int(hit)) for hit in result.right),
+        "sources": group_indices(result.sources).tolist(),
     }
 
 
@@ -220,19 +227,27 @@ def choose_rows(wanted: Sequence[str] | None) -> list[str]:
     return [row for row in ROWS if any(word in row for word in wanted)]
 
 
+def gain(row: dict[str, Any], base: dict[str, Any]) -> str:
+    """Return the difference to the base in points, with its 95 % interval over sources."""
+    hits, base_hits = (np.array(list(r["right"]), np.float64) for r in (row, base))
+    found = mean_interval(hits - base_hits, [str(source) for source in base["sources"]])
+    points = 100 * float((hits - base_hits).mean())
+    return f"{points:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
+
+
 def markdown(results: Sequence[dict[str, Any]]) -> str:
     """Return the comparison as a Markdown table, each row against the base."""
-    base = next((r["top1"] for r in results if "(base)" in r["row"]), None)
+    base = next((r for r in results if "(base)" in r["row"]), None)
     lines = [
-        "| recipe | out-of-fold top-1 | 95 % interval | against base | training s |",
+        "| recipe | out-of-fold top-1 | 95 % interval | points against base | training s |",
         "| --- | --- | --- | --- | --- |",
     ]
     for r in results:
-        gain = "" if base is None else f"{100 * (r['top1'] - base):+.1f}"
+        against = "" if base is None or r is base else gain(r, base)
         low, high = r["top1_interval"]
         lines.append(
-            f"| {r['row']} | {100 * r['top1']:.1f} % | {100 * low:.1f}–{100 * high:.1f} | {gain} "
-            f"| {r['seconds']:.0f} |"
+            f"| {r['row']} | {100 * r['top1']:.1f} % | {100 * low:.1f}–{100 * high:.1f} "
+            f"| {against} | {r['seconds']:.0f} |"
         )
     if results:
         lines.append(f"\nn = {results[0]['n']} photos, each judged by a model of other sources.")

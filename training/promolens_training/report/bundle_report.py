@@ -34,7 +34,11 @@ def bundle_report(result: BundleEvaluation, data_name: str) -> ReportContent:
         names=display_names(result.classes),
         headlines=_headlines(result),
         models=(ModelFigures(manifest.model("classifier").file, figures),),
-        evaluated_on=f"{figures.n} photos from {figures.n_sources} sources. {result.overlap_note}".rstrip(),
+        evaluated_on=" ".join(
+            filter(
+                None, [f"{figures.n} photos from {figures.n_sources} sources.", result.overlap_note]
+            )
+        ),
         confusion=confusion_section(figures, result.predictions, result.classes, result.photos),
         mistakes=mistakes_section(
             result.predictions, result.classes, manifest.temperature, result.photos
