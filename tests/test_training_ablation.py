@@ -99,6 +99,7 @@ def test_a_student_learns_from_a_teacher_of_another_resolution(
         FAST,
         image_px=64,
         batch=4,
+        probe_first=True,
         phases=(Phase(2, 64, 1e-3),),
         distillation=Distillation("teacher", weight=0.7, views=2),
     )

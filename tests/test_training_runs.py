@@ -27,7 +27,7 @@ from promolens_training.recipes import FAST, Phase
 from promolens_training.train import TrainOptions, train
 finetune.CHECKPOINT_INTERVAL_S = 0.0
 phases = (Phase(2, 32, 1e-3, mixup_alpha=0.2), Phase(2, 48, 5e-4))
-recipe = replace(FAST, image_px=48, batch=4, phases=phases)
+recipe = replace(FAST, image_px=48, batch=4, probe_first=True, phases=phases)
 train(TrainOptions(Path(sys.argv[1]), Path(sys.argv[2]), recipe, resume=True, refit=False))
 """
 
