@@ -73,7 +73,9 @@ def figures(runs: Sequence[TrainedRun], rows: Sequence[tuple[Predictions, Predic
     from promolens_training.evaluation.metrics import agreement
 
     float_file, int8_file = (join([row[side] for row in rows]) for side in (0, 1))
-    same = asdict(agreement(float_file, int8_file))
+    same = asdict(
+        agreement(float_file.logits, int8_file.logits, int8_file.labels, int8_file.sources)
+    )
     del same["worst"]
     return {
         "float": evaluate(float_file, runs[0].classes).summary(),
