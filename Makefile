@@ -153,7 +153,7 @@ newer() { \
 		-not -path '*/__pycache__*' -type f | head -n 1; \
 }; \
 said="$$run/export.txt"; \
-if [ -s "$$said" ] && [ -s "$$out/bundle/manifest.json" ] && [ -z "$$(newer)" ] \
+if [ -s "$$said" ] && [ -s "$$run/report.html" ] && [ -s "$$out/bundle/manifest.json" ] && [ -z "$$(newer)" ] \
 	&& [ "$$(head -n 1 "$$said")" = "$$(made_of)" ] \
 	&& $(BIN)/promolens bundle verify "$$out" > /dev/null 2>&1; then \
 	echo "Nothing changed since the last export of $$run:"; \

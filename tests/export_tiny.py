@@ -2,6 +2,7 @@
 
 OUT/net.keras      a small network with random weights, and OUT/net.npz what it says of pictures
 OUT/photos, OUT/run  colour-coded photos and a real run trained on them: Lite0 at 32 px
+OUT/unsplit        a run on OUT/photos/train, which names no exam: it has a hold-out run inside
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def main(out: Path) -> None:
 
     save_network(out)
     draw_photos(out / "photos")
-    train(TrainOptions(out / "photos", out / "run", replace(CARD, image_px=SIDE_PX)))
+    recipe = replace(CARD, image_px=SIDE_PX)
+    train(TrainOptions(out / "photos", out / "run", recipe))
+    train(TrainOptions(out / "photos" / "train", out / "unsplit", recipe))
 
 
 if __name__ == "__main__":

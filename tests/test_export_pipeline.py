@@ -50,13 +50,13 @@ def grey_pictures() -> np.ndarray:
     return np.clip(noise(20), 90, 160)
 
 
-def exported(tiny: Path, out: Path, **options: object) -> ExportResult:
+def exported(tiny: Path, out: Path, run: str = "run", **options: object) -> ExportResult:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(PRIVATE_VARIABLE, KEY.to_text())
         settings = ExportOptions(
             variants=("int8",), max_loss_points=30, calibration_images=20, grad_cam=False
         )
-        return export_run(tiny / "run", out, replace(settings, **options))  # type: ignore[arg-type]
+        return export_run(tiny / run, out, replace(settings, **options))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -214,3 +214,19 @@ def test_a_folder_without_pictures_is_refused_before_anything_is_written(
 def test_bundle_id_is_a_plain_name() -> None:
     assert bundle_id(Path("/data/내 모델 (v2)")) == "v2"
     assert bundle_id(Path("/data/모델")) == "bundle"
+
+
+def test_without_an_exam_figures_come_from_the_hold_out_and_the_file_from_all_photos(
+    tiny: Path, tmp_path: Path
+) -> None:
+    from promolens_training.runs import open_run
+
+    run = open_run(tiny / "unsplit")
+    assert run.holdout is not None
+    held = run.holdout.in_split("test")
+    manifest = exported(tiny, tmp_path, "unsplit").bundle.manifest
+    assert 0 < len(held) < len(run.photos)
+    assert manifest.metrics.shipped.n == len(held)
+    assert len(run.in_split("train")) == len(run.photos) == 3 * COUNTS["train"]
+    assert manifest.fingerprints.dataset == run.info["fingerprints"]["dataset"]
+    assert verify_bundle(tmp_path / "bundle", KEY.public).ok
