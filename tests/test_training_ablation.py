@@ -91,6 +91,7 @@ def test_a_student_learns_from_a_teacher_of_another_resolution(
     visits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from promolens_training import fit
+    from promolens_training.evaluation.predictions import class_indices
     from promolens_training.recipes import FAST, Distillation, Phase
 
     teacher = replace(FAST, name="teacher", image_px=96, phases=())
@@ -108,9 +109,9 @@ def test_a_student_learns_from_a_teacher_of_another_resolution(
     logits = np.load(tmp_path / "run" / "teacher_logits.npy")
     n = len(run.in_split("train"))
     assert logits.shape == (2, n, 2)
-    labels = fit.label_indices(run.in_split("train"), run.classes)
+    labels = class_indices(run.in_split("train"), run.classes)
     assert (logits.argmax(2) == labels).mean() > 0.8
-    right = ablation.predict_float(run).argmax(1) == fit.label_indices(
+    right = ablation.predict_float(run).argmax(1) == class_indices(
         run.in_split("test"), run.classes
     )
     assert right.mean() > 0.8

@@ -85,14 +85,14 @@ def _assert_same(first: Path, second: Path) -> None:
 def test_a_finished_run_learned_and_can_be_opened(unbroken: Path) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from promolens_training.ablation import predict_float
-    from promolens_training.fit import label_indices
+    from promolens_training.evaluation.predictions import class_indices
     from promolens_training.runs import open_run
 
     run = open_run(unbroken)
     held = run.in_split("test")
     assert len(held) == 6
     assert not (unbroken / "checkpoint.npz").exists()
-    right = predict_float(run).argmax(1) == label_indices(held, run.classes)
+    right = predict_float(run).argmax(1) == class_indices(held, run.classes)
     assert right.all()
 
 

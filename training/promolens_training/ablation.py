@@ -25,8 +25,9 @@ from promolens_training.evaluation.intervals import (
     mean_interval,
     rate_interval,
 )
+from promolens_training.evaluation.predictions import class_indices
 from promolens_training.files import write_arrays, write_json
-from promolens_training.fit import label_indices, make_job, train_one
+from promolens_training.fit import make_job, train_one
 from promolens_training.forward import forward
 from promolens_training.pixels import load_pixels
 from promolens_training.recipes import STRONG, Augmentation, Distillation, Phase, Recipe
@@ -166,7 +167,7 @@ def _fold_right(
     run = train_one(make_job(folder, recipe, plan.fold(number)), resume=True)
     cache = folder / "out_of_fold.npz"
     held = run.in_split("test")
-    labels = label_indices(held, run.classes)
+    labels = class_indices(held, run.classes)
     if cache.is_file():
         with np.load(cache, allow_pickle=False) as stored:
             logits = stored["logits"]

@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 from promolens_training.data.photos import Photo, PhotoSet, ProductClass
 from promolens_training.distill import teacher_logits
+from promolens_training.evaluation.metrics import negative_log_likelihood
+from promolens_training.evaluation.predictions import class_indices
 from promolens_training.feeder import TrainingPixels
 from promolens_training.files import write_arrays, write_atomically, write_json
 from promolens_training.finetune import HISTORY_COLUMNS, Evaluate, fine_tune
@@ -33,14 +35,6 @@ if TYPE_CHECKING:
     import keras
 
 WATCHED = 320
-
-
-def label_indices(
-    photos: Sequence[Photo], classes: Sequence[ProductClass]
-) -> npt.NDArray[np.int64]:
-    """Return each photo's class as its output index, int64 `[n]`."""
-    index = {product.name: i for i, product in enumerate(classes)}
-    return np.array([index[photo.label] for photo in photos], np.int64)
 
 
 def _resized(pixels: Pixels, px: int) -> Pixels:
@@ -89,10 +83,9 @@ def _watcher(photos: Pixels, labels: npt.NDArray[np.int64]) -> Evaluate:
 
     def watch(model: keras.Model) -> tuple[float, float]:
         squares = _resized(photos, int(model.inputs[0].shape[1]))
-        logits = forward(model, squares, "logits").astype(np.float64)
-        log_p = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-        loss = -log_p[np.arange(len(labels)), labels].mean()
-        return float(loss), float((logits.argmax(1) == labels).mean())
+        logits = forward(model, squares, "logits")
+        right = float((logits.argmax(1) == labels).mean())
+        return negative_log_likelihood(logits, labels), right
 
     return watch
 
@@ -127,7 +120,7 @@ def _fit(job: Job, resume: bool) -> dict[str, float]:
     keras.utils.set_random_seed(recipe.seed)
     largest = max([recipe.image_px, *(phase.image_px for phase in recipe.phases)])
     trained = job.in_split("train", "val")
-    labels = label_indices(trained, job.classes)
+    labels = class_indices(trained, job.classes)
     cache_px = round(largest * CACHE_MARGIN)
     data = TrainingPixels(_cached(trained, cache_px, "decode"), labels, len(job.classes))
     watched = job.in_split("test")
@@ -135,7 +128,7 @@ def _fit(job: Job, resume: bool) -> dict[str, float]:
     if watched and recipe.phases:
         watch = _watcher(
             _cached(watched, recipe.image_px, "decode held-out"),
-            label_indices(watched, job.classes),
+            class_indices(watched, job.classes),
         )
     seconds["decode"] = time.monotonic() - start
     start = time.monotonic()

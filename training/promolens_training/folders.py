@@ -12,14 +12,17 @@ from pathlib import Path
 from promolens_runtime.errors import InputError
 from promolens_training.files import write_json
 
+# What one fit was made of, and what the command was asked for (one fit or two).
 CLAIM = "fingerprint.json"
+ASKED = "asked.json"
 # A folder with one of these holds work that took time.
 WORTH_KEEPING = ("model.npz", "checkpoint.npz", "probe.npz")
 
 
-def _claimed_by(folder: Path) -> Mapping[str, str] | None:
+def _read_mark(path: Path) -> Mapping[str, str] | None:
+    """Return the fingerprints in a mark file, None where there is no readable one."""
     try:
-        found: Mapping[str, str] = json.loads((folder / CLAIM).read_text("utf-8"))
+        found: Mapping[str, str] = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
     return found
@@ -39,10 +42,10 @@ def claim(folder: Path, wanted: Mapping[str, str], resume: bool) -> bool:
         InputError: the folder holds something else, or this run and `resume` is False.
     """
     inside = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if not inside - {"holdout", "asked.json"}:
+    if not inside - {"holdout", ASKED}:
         write_json(folder / CLAIM, dict(wanted))
         return False
-    same = _claimed_by(folder) == wanted
+    same = _read_mark(folder / CLAIM) == wanted
     if same and resume:
         return (folder / "run.json").is_file()
     received = "this run, begun before" if same else "another run or a foreign folder"
@@ -60,9 +63,9 @@ def set_aside_other_run(folder: Path, asked: Mapping[str, str], resume: bool) ->
         InputError: the folder holds no run of ours, or another run and `resume` is False.
     """
     inside = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    found = _read_asked(folder)
+    found = _read_mark(folder / ASKED)
     if not inside:
-        write_json(folder / "asked.json", dict(asked))
+        write_json(folder / ASKED, dict(asked))
         return
     if found == asked:
         if resume:
@@ -86,15 +89,7 @@ def set_aside_other_run(folder: Path, asked: Mapping[str, str], resume: bool) ->
         number += 1
     folder.rename(aside)
     print(f"note: photos or recipe changed; the older run is now {aside}", file=sys.stderr)
-    write_json(folder / "asked.json", dict(asked))
-
-
-def _read_asked(folder: Path) -> Mapping[str, str] | None:
-    try:
-        found: Mapping[str, str] = json.loads((folder / "asked.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found
+    write_json(folder / ASKED, dict(asked))
 
 
 @contextmanager

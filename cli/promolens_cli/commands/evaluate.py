@@ -87,21 +87,12 @@ def _positive(text: str) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> BundleEvaluation:
-    from promolens_runtime.quiet import quiet_stderr
-    from promolens_runtime.recognizer import Recognizer
-    from promolens_runtime.signing import verification_key
+    from promolens_cli.recognizers import open_recognizer
     from promolens_training.data.load import load_photo_set
     from promolens_training.evaluation.bundle import evaluate_bundle
 
-    with quiet_stderr():  # LiteRT says on stderr which delegate it made
-        recognizer = Recognizer.open(
-            args.bundle,
-            public_key=verification_key(args.public_key),
-            num_threads=args.threads,
-            allow_unsigned=args.allow_unsigned,
-        )
     return evaluate_bundle(
-        recognizer,
+        open_recognizer(args, args.threads),
         load_photo_set(args.data, args.only),
         _progress,
         split=args.split,

@@ -39,17 +39,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the answer for each picture."""
+    from promolens_cli.recognizers import open_recognizer
     from promolens_runtime.errors import ImageError
-    from promolens_runtime.quiet import quiet_stderr
-    from promolens_runtime.recognizer import Recognizer
-    from promolens_runtime.signing import verification_key
 
-    with quiet_stderr():  # LiteRT says on stderr which delegate it made
-        recognizer = Recognizer.open(
-            args.bundle,
-            public_key=verification_key(args.public_key),
-            allow_unsigned=args.allow_unsigned,
-        )
+    recognizer = open_recognizer(args)
     answers: list[dict[str, Any]] = []
     for image in args.images:
         try:
