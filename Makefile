@@ -25,7 +25,7 @@ BIN := $(VENV)/bin
 JOB_STAMP := $(VENV)/.installed-job
 DEV_STAMP := $(VENV)/.installed-dev
 BENCH_STAMP := $(VENV)/.installed-bench
-ROOTS := runtime training export demo cli
+ROOTS := runtime training export catalog crawler demo cli
 DEMO := demo_data
 
 # $(call q,DATA): the value of DATA as one shell word, whatever is in it.
@@ -130,7 +130,7 @@ $(JOB_STAMP): pyproject.toml
 	@touch $@
 
 $(DEV_STAMP): $(JOB_STAMP)
-	@$(PIP) -e '.[train,export,demo,dev]'
+	@$(PIP) -e '.[train,export,catalog,postgres,crawl,demo,dev]'
 	@touch $@
 
 $(BENCH_STAMP): $(JOB_STAMP)

@@ -27,16 +27,29 @@ MAY_IMPORT = {
     "promolens_runtime": (),
     "promolens_training": ("promolens_runtime",),
     "promolens_export": ("promolens_runtime", "promolens_training"),
-    "promolens_demo": ("promolens_runtime.errors",),
+    "promolens_catalog": ("promolens_runtime.errors",),
+    "promolens_crawler": ("promolens_runtime.errors", "promolens_catalog"),
+    "promolens_demo": ("promolens_runtime.errors", "promolens_catalog"),
     "promolens_cli": (
         "promolens_runtime",
         "promolens_training",
         "promolens_export",
+        "promolens_catalog",
+        "promolens_crawler",
         "promolens_demo",
     ),
 }
 # They cost seconds or hundreds of megabytes: only inside the function that needs them.
-HEAVY = {"tensorflow", "keras", "cv2", "sklearn", "scipy", "matplotlib", "litert_quantizer"}
+HEAVY = {
+    "tensorflow",
+    "keras",
+    "cv2",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "litert_quantizer",
+    "selenium",
+}
 TENSORFLOW = {"tensorflow", "keras"}
 HELP_WITHIN_S = 0.5
 

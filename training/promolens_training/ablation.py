@@ -30,14 +30,14 @@ from promolens_training.files import write_arrays, write_json
 from promolens_training.fit import make_job, train_one
 from promolens_training.forward import forward
 from promolens_training.pixels import load_pixels
-from promolens_training.recipes import STRONG, Augmentation, Distillation, Phase, Recipe
+from promolens_training.recipes import FAST, Augmentation, Distillation, Phase, Recipe
 from promolens_training.runs import TrainedRun, build_model
 from promolens_training.train import with_test_split
 
 FOLD_SEED = 1
-EPOCHS = 8
 
-_BASE = Recipe(name="base", phases=(Phase(EPOCHS, 224, 5e-4),))
+_BASE = replace(FAST, name="base")
+_SMALL, _FULL = _BASE.phases
 _LIGHT = Augmentation(
     min_area=0.8,
     max_aspect=1.05,
@@ -48,53 +48,41 @@ _LIGHT = Augmentation(
     jpeg=0.0,
     erase=0.0,
 )
-_TWO_THIRDS = EPOCHS * 2 // 3
 
 
-def _phases(**changes: Any) -> tuple[Phase, ...]:
-    return (replace(_BASE.phases[0], **changes),)
+def _both(**changes: Any) -> tuple[Phase, ...]:
+    return tuple(replace(phase, **changes) for phase in _BASE.phases)
 
 
-def _mixed(mixup_alpha: float = 0.0, cutmix_alpha: float = 0.0) -> tuple[Phase, ...]:
-    """Mix for two thirds of the epochs, then not."""
-    first = replace(
-        _BASE.phases[0], epochs=_TWO_THIRDS, mixup_alpha=mixup_alpha, cutmix_alpha=cutmix_alpha
-    )
-    return (first, Phase(EPOCHS - _TWO_THIRDS, 224, 2e-4, warmup_epochs=0.25))
+def _first(**changes: Any) -> tuple[Phase, ...]:
+    """Change the first phase alone: mixing is off at the end."""
+    return (replace(_SMALL, **changes), _FULL)
 
 
-_SHARPER = (*_phases(epochs=EPOCHS - 2), Phase(2, 256, 1e-4, warmup_epochs=0.25))
-
-# Ten epochs at half the pixels and three at all of them cost as much as the base's eight.
-_SMALL_FIRST = (
-    Phase(10, 160, 5e-4),
-    Phase(3, 224, 2e-4, warmup_epochs=0.25),
-)
+_LONGER = (replace(_SMALL, epochs=2 * _SMALL.epochs), replace(_FULL, epochs=2 * _FULL.epochs))
 
 ROWS: dict[str, Recipe] = {
     "frozen: softmax on ImageNet features": replace(_BASE, phases=()),
-    "last blocks (from block 9)": replace(_BASE, phases=_phases(first_block=9)),
+    "last blocks (from block 9)": replace(_BASE, phases=_both(first_block=9)),
     "whole network (base)": _BASE,
-    "no probe first": replace(_BASE, probe_first=False),
+    "probe first": replace(_BASE, probe_first=True),
+    # Eight epochs at all the pixels cost as much as the base's ten at half and three at all.
+    "224 px throughout, same time": replace(_BASE, phases=(Phase(8, 224, 5e-4),)),
+    "light augmentation": replace(_BASE, augmentation=_LIGHT),
+    "medium augmentation": replace(_BASE, augmentation=Augmentation()),
+    "mixup 0.2, off at the end": replace(_BASE, phases=_first(mixup_alpha=0.2)),
+    "CutMix 1.0, off at the end": replace(_BASE, phases=_first(cutmix_alpha=1.0)),
     "no weight average": replace(_BASE, ema_decay=0.0),
     "no label smoothing": replace(_BASE, label_smoothing=0.0),
-    "light augmentation": replace(_BASE, augmentation=_LIGHT),
-    "strong augmentation": replace(_BASE, augmentation=STRONG),
-    "mixup 0.2, off at the end": replace(_BASE, phases=_mixed(mixup_alpha=0.2)),
-    "CutMix 1.0, off at the end": replace(_BASE, phases=_mixed(cutmix_alpha=1.0)),
-    "last two epochs at 256 px": replace(_BASE, phases=_SHARPER, image_px=256),
-    "160 px first, same time": replace(_BASE, phases=_SMALL_FIRST),
-    "strong, 160 px first, same time": replace(_BASE, phases=_SMALL_FIRST, augmentation=STRONG),
-    "no probe, strong, 160 px first": replace(
-        _BASE, phases=_SMALL_FIRST, augmentation=STRONG, probe_first=False
+    "256 px at the end": replace(
+        _BASE, phases=(_SMALL, replace(_FULL, image_px=256)), image_px=256
     ),
-    "no probe, twice as long": replace(_BASE, phases=_phases(epochs=2 * EPOCHS), probe_first=False),
-    "twice as long": replace(_BASE, phases=_phases(epochs=2 * EPOCHS)),
-    "Lite2 at 260 px": replace(
+    "twice as long": replace(_BASE, phases=_LONGER),
+    "Lite2, 260 px at the end": replace(
         _BASE,
         backbone="efficientnet_lite2",
+        phases=(_SMALL, replace(_FULL, image_px=260)),
         image_px=260,
-        phases=_phases(image_px=260),
     ),
     "distilled from Lite2": replace(_BASE, distillation=Distillation("teacher")),
 }
