@@ -6,7 +6,7 @@ PromolensError
     ├── BotPageError         the site asks us to stop; nothing evades that
     ├── PageDriftError       the page's structure is not the known one
     ├── NotAllowedError      robots.txt, visit time or configuration forbids the request
-    ├── FetchFailedError     retries are used up, or an answer breaks a limit (size, time, redirects)
+    ├── FetchFailedError     retries are used up, or an answer breaks a limit
     └── ListingBrokenError   pages repeat, never end, or their total changes or is not reached
 """
 

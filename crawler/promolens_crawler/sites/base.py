@@ -67,8 +67,8 @@ class Site:
         opening: home, listing -> a request to make first (cookies, tokens, totals), or `None`.
         tokens: opening answer -> what it hands out.
         page_request: home, listing, page number from 1, tokens -> the request for that page.
-        read: answer, listing -> rows. Pure; raises `PageDriftError`, `BotPageError` or `SourceGoneError`. Reads
-            what plain HTTP answers and what `browser` renders (`Answer.rendered`).
+        read: answer, listing -> rows, of what plain HTTP answers and of what `browser` renders
+            (`Answer.rendered`). Pure; raises `PageDriftError`, `BotPageError`, `SourceGoneError`.
     """
 
     chain: Chain
