@@ -23,27 +23,21 @@ if TYPE_CHECKING:
     from promolens_training.evaluation.predictions import Predictions
     from promolens_training.runs import TrainedRun
 
-CALIBRATION_IMAGES = 200
-
 
 def fold_predictions(run: TrainedRun) -> tuple[Predictions, Predictions]:
     """Return the float file's and the int8 file's answers on the fold's held-out photos."""
-    from promolens_export.calibration import choose_calibration
-    from promolens_export.convert import convert
+    from promolens_export.convert import convert_run
     from promolens_runtime.preprocess import Preprocessing
     from promolens_training.evaluation.predictions import (
         load_predictions,
         predict_tflite,
         save_predictions,
     )
-    from promolens_training.pixels import load_pixels
 
     files = {name: run.folder / f"out_of_fold_{name}.npz" for name in ("float32", "int8")}
     if not all(path.is_file() for path in files.values()):
-        px = run.recipe.image_px
-        chosen = choose_calibration(run.photos, run.data_root, CALIBRATION_IMAGES)
-        made = convert(run.folder, load_pixels(chosen, px), ("float32", "int8"))
-        rule = Preprocessing.square(px)
+        made = convert_run(run, ("float32", "int8"))
+        rule = Preprocessing.square(run.recipe.image_px)
         for name, path in files.items():
             found = predict_tflite(made[name], run.in_split("test"), run.classes, rule)
             save_predictions(found, path)

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from promolens_training.evaluation.predictions import Predictions
     from promolens_training.runs import TrainedRun
 
-CALIBRATION_IMAGES = 200
-
 
 def train_without(
     data: Path, recipe_name: str, share: float, out: Path
@@ -50,16 +48,12 @@ def train_without(
 
 def int8_answers(run: TrainedRun, groups: Sequence[Sequence[Photo]]) -> list[Predictions]:
     """Convert the run to int8 and answer each group of photos."""
-    from promolens_export.calibration import choose_calibration
-    from promolens_export.convert import convert
+    from promolens_export.convert import convert_run
     from promolens_runtime.preprocess import Preprocessing
     from promolens_training.evaluation.predictions import predict_tflite
-    from promolens_training.pixels import load_pixels
 
-    px = run.recipe.image_px
-    chosen = choose_calibration(run.photos, run.data_root, CALIBRATION_IMAGES)
-    model = convert(run.folder, load_pixels(chosen, px), ("int8",))["int8"]
-    rule = Preprocessing.square(px)
+    model = convert_run(run, ("int8",))["int8"]
+    rule = Preprocessing.square(run.recipe.image_px)
     return [predict_tflite(model, list(group), run.classes, rule) for group in groups]
 
 

@@ -20,8 +20,6 @@ from promolens_training.data import (
     assign_sources,
     grouped_kfold,
     load_photo_set,
-    load_splits,
-    save_splits,
     split_holdout,
 )
 from promolens_training.data.fingerprints import fingerprint
@@ -180,33 +178,6 @@ def test_large_classes_are_grouped_in_one_pass(monkeypatch: pytest.MonkeyPatch) 
 def test_impossible_rule() -> None:
     with pytest.raises(InputError):
         SourceRule(max_colour_distance=1.5)
-
-
-def test_saved_splits_read_back(tmp_path: Path) -> None:
-    root = class_folders(tmp_path / "set", "a", "김치 라면, 큰 컵")
-    photos = tuple(
-        Photo(photo.path, photo.label, "val", f"visit {n}", n == 1, n == 2, (1, 2, 3, 4 + n))
-        for n, photo in enumerate(load_photo_set(root).photos)
-    )
-    save_splits(tmp_path / "splits.csv", photos[::-1], root)
-    first = (tmp_path / "splits.csv").read_bytes()
-    assert load_splits(tmp_path / "splits.csv", root) == photos
-    save_splits(tmp_path / "splits.csv", photos, root)
-    assert (tmp_path / "splits.csv").read_bytes() == first
-
-
-def test_splits_of_photos_elsewhere_or_gone(tmp_path: Path) -> None:
-    root = class_folders(tmp_path / "set", "a", "b")
-    photos = load_photo_set(root).photos
-    with pytest.raises(InputError, match="below"):
-        save_splits(tmp_path / "splits.csv", photos, tmp_path / "other")
-    assert not (tmp_path / "splits.csv").exists()
-    save_splits(tmp_path / "splits.csv", photos, root)
-    photos[0].path.unlink()
-    with pytest.raises(InputError, match="absent"):
-        load_splits(tmp_path / "splits.csv", root)
-    with pytest.raises(InputError, match="absent"):
-        load_splits(tmp_path / "none.csv", root)
 
 
 @pytest.mark.skipif("PROMOLENS_DATA" not in os.environ, reason="PROMOLENS_DATA names no folder")

@@ -21,7 +21,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from promolens_export.calibration import DEFAULT_IMAGES, choose_calibration
 from promolens_runtime.errors import InputError, MissingError, PromolensError
+from promolens_training.pixels import load_pixels
+from promolens_training.runs import TrainedRun
 
 VARIANTS = ("float32", "float16", "dynamic_range", "weight_only", "int8")
 SHIPPED = "int8"
@@ -177,3 +180,15 @@ def convert(
         files = {name: (work / f"{name}.tflite").read_bytes() for name in variants}
     log.unlink()
     return files
+
+
+def convert_run(
+    run: TrainedRun, variants: Sequence[str], calibration_images: int = DEFAULT_IMAGES
+) -> dict[str, bytes]:
+    """Convert a run with calibration pictures chosen from its own training photos, as export does.
+
+    Raises:
+        As `convert` and `choose_calibration`.
+    """
+    chosen = choose_calibration(run.photos, run.data_root, calibration_images)
+    return convert(run.folder, load_pixels(chosen, run.recipe.image_px), variants)

@@ -3,7 +3,6 @@
 from promolens_training.data.load import load_photo_set, require_trainable
 from promolens_training.data.photos import Photo, PhotoSet, ProductClass
 from promolens_training.data.sources import assign_sources
-from promolens_training.data.split_files import load_splits, save_splits
 from promolens_training.data.splits import grouped_kfold, split_holdout
 
 __all__ = [
@@ -13,8 +12,6 @@ __all__ = [
     "assign_sources",
     "grouped_kfold",
     "load_photo_set",
-    "load_splits",
     "require_trainable",
-    "save_splits",
     "split_holdout",
 ]

@@ -152,11 +152,11 @@ class _Rows:
         self.photos[photo.path, photo.box] = photo
 
 
-def _read_photos(csv_path: Path, root: Path, limits: Limits) -> _Rows:
+def _read_photos(csv_path: Path, limits: Limits) -> _Rows:
     rows = _Rows()
     for line, row in _rows(csv_path, PHOTO_COLUMNS, ("path", "label"), limits):
         try:
-            rows.add(root, row, limits)
+            rows.add(csv_path.parent, row, limits)
         except _RowFaultError as fault:
             message = (
                 f"Expected a usable row in line {line} of {csv_path}. Received {fault}. "
@@ -219,14 +219,6 @@ def _product(label: str, category: str, products: dict[str, ProductClass]) -> Pr
     )
 
 
-def read_photo_rows(
-    csv_path: Path, root: Path, limits: Limits
-) -> tuple[tuple[Photo, ...], tuple[Problem, ...]]:
-    """Read a photo list whose paths start at `root`: the photos by path, and the faulty rows."""
-    rows = _read_photos(csv_path, root, limits)
-    return tuple(sorted(rows.photos.values(), key=path_order)), tuple(rows.problems)
-
-
 def read_csv_convention(csv_path: Path, limits: Limits) -> Reading:
     """Read a photo list and the `products.csv` beside it, if there is one.
 
@@ -235,7 +227,7 @@ def read_csv_convention(csv_path: Path, limits: Limits) -> Reading:
     Raises:
         InputError: a file is no CSV of the convention, or the limits are passed.
     """
-    rows = _read_photos(csv_path, csv_path.parent, limits)
+    rows = _read_photos(csv_path, limits)
     products_path = csv_path.parent / "products.csv"
     products: dict[str, ProductClass] = {}
     if products_path.is_file() and products_path != csv_path:
