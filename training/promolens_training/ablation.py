@@ -30,7 +30,14 @@ from promolens_training.files import write_arrays, write_json
 from promolens_training.fit import make_job, train_one
 from promolens_training.forward import forward
 from promolens_training.pixels import load_pixels
-from promolens_training.recipes import FAST, Augmentation, Distillation, Phase, Recipe
+from promolens_training.recipes import (
+    FAST,
+    HEAD_ONLY,
+    Augmentation,
+    Distillation,
+    Phase,
+    Recipe,
+)
 from promolens_training.runs import TrainedRun, build_model
 from promolens_training.train import with_test_split
 
@@ -59,13 +66,31 @@ def _first(**changes: Any) -> tuple[Phase, ...]:
     return (replace(_SMALL, **changes), _FULL)
 
 
+def _rates(factor: float) -> tuple[Phase, ...]:
+    """Scale every phase's learning rate."""
+    return tuple(
+        replace(phase, peak_learning_rate=factor * phase.peak_learning_rate)
+        for phase in _BASE.phases
+    )
+
+
+_HEAD = Phase(2, 160, 5e-3, warmup_epochs=0.25, first_block=HEAD_ONLY)
 _LONGER = (replace(_SMALL, epochs=2 * _SMALL.epochs), replace(_FULL, epochs=2 * _FULL.epochs))
+
+
+def _lite2(phases: tuple[Phase, ...]) -> Recipe:
+    last = replace(phases[-1], image_px=260)
+    return replace(_BASE, backbone="efficientnet_lite2", phases=(*phases[:-1], last), image_px=260)
+
 
 ROWS: dict[str, Recipe] = {
     "frozen: softmax on ImageNet features": replace(_BASE, phases=()),
     "last blocks (from block 9)": replace(_BASE, phases=_both(first_block=9)),
     "whole network (base)": _BASE,
     "probe first": replace(_BASE, probe_first=True),
+    "head alone for two epochs": replace(_BASE, phases=(_HEAD, *_BASE.phases)),
+    "half the learning rate": replace(_BASE, phases=_rates(0.5)),
+    "both: head alone, then slower": replace(_BASE, phases=(_HEAD, *_rates(0.5))),
     # Eight epochs at all the pixels cost as much as the base's ten at half and three at all.
     "224 px throughout, same time": replace(_BASE, phases=(Phase(8, 224, 5e-4),)),
     "light augmentation": replace(_BASE, augmentation=_LIGHT),
@@ -78,12 +103,8 @@ ROWS: dict[str, Recipe] = {
         _BASE, phases=(_SMALL, replace(_FULL, image_px=256)), image_px=256
     ),
     "twice as long": replace(_BASE, phases=_LONGER),
-    "Lite2, 260 px at the end": replace(
-        _BASE,
-        backbone="efficientnet_lite2",
-        phases=(_SMALL, replace(_FULL, image_px=260)),
-        image_px=260,
-    ),
+    "Lite2, 260 px at the end": _lite2(_BASE.phases),
+    "Lite2, head alone, then slower": _lite2((_HEAD, *_rates(0.5))),
     "distilled from Lite2": replace(_BASE, distillation=Distillation("teacher")),
 }
 
