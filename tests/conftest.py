@@ -16,6 +16,8 @@ from bundle_files import tiny_manifest, write_bundle
 from promolens_runtime.manifest import Manifest
 from promolens_runtime.signing import SigningKey
 
+pytest_plugins = ("catalog_support",)
+
 # One thread each: the machines that run the tests are small and shared.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

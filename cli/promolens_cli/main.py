@@ -32,6 +32,9 @@ COMMANDS = (
     Command(
         "demo-data", "demo_data", "draw the demo catalogue: invented products and phone photos"
     ),
+    Command("demo-shops", "demo_shops", "open stand-in shops on this machine"),
+    Command("crawl", "crawl", "crawl the chains' lists, and decide what is published"),
+    Command("catalog", "catalog", "ask the catalog, feed it further tables, look after it"),
     Command("doctor", "doctor", "examine a folder of photos before training"),
     Command("train", "train", "train a recogniser on a folder of photos"),
     Command("evaluate", "evaluate", "measure a bundle on labelled photos"),
@@ -52,6 +55,20 @@ EPILOG = """examples:
 
 # Which extra brings a package that a subcommand imports.
 EXTRAS = {
+    "alembic": "catalog",
+    "rapidfuzz": "catalog",
+    "sqlalchemy": "catalog",
+    "sqlite_utils": "catalog",
+    "psycopg": "postgres",
+    "apscheduler": "crawl",
+    "prometheus_client": "crawl",
+    "protego": "crawl",
+    "requests": "crawl",
+    "selectolax": "crawl",
+    "selenium": "crawl",
+    "tenacity": "crawl",
+    "starlette": "demo",
+    "uvicorn": "demo",
     "cv2": "train",
     "imagehash": "train",
     "jinja2": "train",

@@ -34,7 +34,9 @@ class Answer:
         body: the decompressed body, at most the configured limit.
         content_type: the header's text, charset included; `""` if there was none.
         fetched_at: UTC.
-        rendered: HTML of rows that a browser rendered, and not the answer to a list request.
+        rendered: HTML of rows that a browser rendered, and not the answer to a list request; its
+            shape is that of `transports.rendered.rendered_page`.
+        etag, last_modified: what the shop tells this version of the page by; `""` if it does not.
     """
 
     listing: str
@@ -45,6 +47,8 @@ class Answer:
     content_type: str
     fetched_at: datetime
     rendered: bool = False
+    etag: str = ""
+    last_modified: str = ""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,9 @@ class BrowserPlan:
         row_selector: CSS of one row; a step is over when their number grew, or `done` holds.
         replaces: a step replaces the rows (a pager) and does not append to them (a more button).
         more: JavaScript that asks for the next rows; run as a function body.
-        done: JavaScript function body that returns true when no further rows will come.
+        done: JavaScript function body that returns true when no further rows will come; asked
+            after every step, before rows and context are read, so that it may also write down
+            what the page knows and shows nowhere (a total). `false` while the page still loads.
         overlay: CSS of what covers the page while it loads; `""` for none.
         context_selector: CSS of elements outside the rows whose HTML the parser also needs
             (totals, end markers).
@@ -64,6 +66,8 @@ class Site:
         home: `https://host` of the live site; a configuration may point elsewhere (stand-ins).
         declares_total: pages state the number of rows, so that completeness can be proved.
         page_size: rows of a full page (after the first, where that differs).
+        page_size_parameter: key of `Listing.parameters` by which another size is asked for, where
+            the shop honours that; `""` where its pages have one size.
         opening: home, listing -> a request to make first (cookies, tokens, totals), or `None`.
         tokens: opening answer -> what it hands out.
         page_request: home, listing, page number from 1, tokens -> the request for that page.
@@ -79,5 +83,6 @@ class Site:
     browser: BrowserPlan
     declares_total: bool
     page_size: int
+    page_size_parameter: str = ""
     opening: Callable[[str, Listing], Request] | None = None
     tokens: Callable[[Answer], Tokens] | None = None

@@ -14,7 +14,8 @@ class ListSession(Protocol):
     def fetch(self, number: int) -> Answer:
         """Return page `number` (from 1).
 
-        Numbers rise by one; plain HTTP may begin anywhere (resume), a browser begins at 1.
+        Numbers rise by one; plain HTTP and replay may begin anywhere and read a page again, a
+        browser begins at 1. A page past the end has no rows.
 
         Raises:
             CrawlError: the page cannot be had; retries are already behind us.
@@ -27,13 +28,35 @@ class ListSession(Protocol):
 
 
 class Transport(Protocol):
-    """A way to get pages, with the manners of `promolens_crawler.manners` built in."""
+    """A way to get pages, with the manners of `promolens_crawler.manners` built in.
 
-    name: str
-    resumes_anywhere: bool
+    Attributes:
+        name: `http`, `browser` or `replay`.
+        resumes_anywhere: `fetch` may begin at any page.
+        requests: documents and list requests so far, robots.txt and retries included.
+    """
+
+    @property
+    def name(self) -> str:
+        """How the crawl's record names it."""
+        ...
+
+    @property
+    def resumes_anywhere(self) -> bool:
+        """Say whether `fetch` may begin at any page."""
+        ...
+
+    @property
+    def requests(self) -> int:
+        """How many documents and list requests were made."""
+        ...
 
     def open(self, site: Site, home: str, listing: Listing) -> ListSession:
-        """Begin a listing: the opening page and its tokens, where the chain has one."""
+        """Begin a listing: the opening page and its tokens, where the chain has one.
+
+        Raises:
+            CrawlError: the opening page cannot be had.
+        """
         ...
 
     def close(self) -> None:

@@ -1,0 +1,77 @@
+"""Names as words of two characters, for full text without a morphological analyser.
+
+Korean names are written without blanks and are cut off anywhere, so neither words nor whole names
+can be looked up; pairs of neighbouring characters can, and any two characters of a query are one.
+Only letters and digits count: what an index or a query is made of has no syntax in any engine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from promolens_catalog.names import bigrams, fold, normalise
+
+# NFKC makes letters of this block from those of a keyboard.
+_LONE_LETTERS_AT_END = re.compile("[\u1100-\u11ff]+$")
+
+
+def letters_of(name: str) -> str:
+    """Return a name's normalised letters and digits: `롯데)펩시 500ML` -> `롯데펩시500ml`."""
+    return "".join(letter for letter in normalise(name) if letter.isalnum())
+
+
+def indexed(letters: str) -> list[str]:
+    """Return the words of a name: its bigrams and its last character, each once, in order.
+
+    With the last character every character begins a word, so that a query of a single one is
+    answered by a search for beginnings.
+
+    >>> indexed("콜라")
+    ['콜라', '라']
+    """
+    return list(dict.fromkeys([*bigrams(letters), letters[-1:]])) if letters else []
+
+
+def query_words(text: str) -> list[str]:
+    """Return the runs of letters and digits in what a person or a classifier asks for.
+
+    A syllable that is still being typed (`콜ㄹ`) is left out, unless it is all there is. Words of
+    one character each (`김 밥`) are one word.
+
+    >>> query_words("코카) 제로-500ML")
+    ['코카', '제로', '500ml']
+    """
+    runs = "".join(letter if letter.isalnum() else " " for letter in fold(text)).split()
+    words = [*runs[:-1], *(_LONE_LETTERS_AT_END.sub("", run) for run in runs[-1:])]
+    words = [word for word in words if word] or runs
+    return words if any(len(word) > 1 for word in words) else ["".join(words)][: len(words)]
+
+
+def asked(words: list[str]) -> list[str]:
+    """Return the bigrams that a name with all these words has, each once, in order.
+
+    Words of one character have none. Pairs across two words are no part of it: a name may hold the
+    words in another order.
+    """
+    return list(dict.fromkeys(pair for word in words if len(word) > 1 for pair in bigrams(word)))
+
+
+def likeness(query: str, name: str) -> float:
+    """Return how well a name answers a query, 0 to 1; both as `letters_of`.
+
+    The mean of Dice's coefficient of their bigrams and of the part of the query's that the name
+    has: 1 for equal letters, above 1/2 for a name that holds the whole query. A query of a single
+    character is compared by characters.
+    """
+    ours, theirs = bigrams(query), bigrams(name) if len(query) > 1 else list(name)
+    if not ours or not theirs:
+        return 0.0
+    left = Counter(ours)
+    shared = 0
+    for pair in theirs:
+        if left.get(pair, 0) > 0:
+            left[pair] -= 1
+            shared += 1
+    dice = 2 * shared / (len(ours) + len(theirs))
+    return (dice + shared / len(ours)) / 2

@@ -1,0 +1,180 @@
+"""The pure matcher: lists of rows in, scored pairs and links between the lists out.
+
+Every row of one list is compared with its nearest rows of every other list; the pair's score is
+then looked at again beside its rivals and third lists. A link needs a score of at least the
+model's threshold, both rows to be each other's best, and no contradiction between the names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from promolens_catalog.link_candidates import NameIndex
+from promolens_catalog.link_context import Evidence, Place
+from promolens_catalog.link_features import (
+    Listed,
+    Rarity,
+    Reading,
+    Weighed,
+    contradiction,
+    pair_features,
+    read,
+)
+from promolens_catalog.link_model import LinkModel, Rows
+
+_KNOWN_SAME = 1.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of a list.
+
+    Attributes:
+        product: what it is, where that is known; rows of one product are never compared by name.
+    """
+
+    listed: Listed
+    product: int | None = None
+
+
+Lists = Mapping[str, Sequence[Entry]]
+
+
+@dataclass(frozen=True)
+class ScoredPair:
+    """Two rows of different lists that were compared.
+
+    Attributes:
+        score: estimated probability, 0..1, that they are one product.
+        mutual: each is the other's best in its list, or as good as the best.
+        against: why no machine may link them (`link_features.contradiction`), or `None`.
+    """
+
+    a: Place
+    b: Place
+    score: float
+    mutual: bool
+    against: str | None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Pairs before any model: what fitting and scoring share.
+
+    Attributes:
+        pairs: rows of two lists, the lists in their order, each pair once.
+        features: [pairs, PAIR_FEATURES].
+        readings: of every row.
+        known: pairs of rows that are known to be one product; they were not compared.
+    """
+
+    pairs: tuple[tuple[Place, Place], ...]
+    features: Rows
+    readings: Mapping[Place, Reading]
+    known: tuple[tuple[Place, Place], ...]
+
+
+def score_lists(lists: Lists, model: LinkModel) -> list[ScoredPair]:
+    """Compare the rows of several lists; pairs of rows that are both known are left out."""
+    compared = compare_lists(lists)
+    if not compared.pairs:
+        return []
+    first = model.pair.probabilities(compared.features)
+    evidence = evidence_of(compared, first)
+    context = context_features(compared, evidence)
+    scores = model.context.probabilities(np.hstack([compared.features, context]))
+    final = Evidence(_with_known(compared, scores), _makers(compared.readings))
+    return [
+        ScoredPair(
+            a,
+            b,
+            float(score),
+            final.is_mutual(a, b),
+            contradiction(compared.readings[a], compared.readings[b]),
+        )
+        for (a, b), score in zip(compared.pairs, scores, strict=True)
+    ]
+
+
+def is_link(pair: ScoredPair, accept_at_least: float) -> bool:
+    """Say whether a pair is linked without a person."""
+    return pair.score >= accept_at_least and pair.mutual and pair.against is None
+
+
+def compare_lists(lists: Lists) -> Compared:
+    """Find the pairs that are worth a score, and compute their features."""
+    readings = {
+        (name, row): read(entry.listed)
+        for name, entries in lists.items()
+        for row, entry in enumerate(entries)
+    }
+    rarity = Rarity(readings.values())
+    weighed: dict[Place, Weighed] = {}
+
+    def weigh(place: Place) -> Weighed:
+        if place not in weighed:
+            weighed[place] = rarity.weigh(readings[place])
+        return weighed[place]
+
+    pairs = tuple(_candidates(lists, readings, rarity))
+    features = [pair_features(weigh(a), weigh(b)) for a, b in pairs]
+    known = tuple(_known_pairs(lists))
+    return Compared(pairs, np.array(features, np.float64), readings, known)
+
+
+def evidence_of(compared: Compared, scores: Rows) -> Evidence:
+    """Return the scores of compared pairs, with the known ones, for looking up."""
+    return Evidence(_with_known(compared, scores), _makers(compared.readings))
+
+
+def context_features(compared: Compared, evidence: Evidence) -> Rows:
+    """Return [pairs, CONTEXT_FEATURES]."""
+    return np.array([evidence.features(a, b) for a, b in compared.pairs], np.float64)
+
+
+def _with_known(compared: Compared, scores: Iterable[float]) -> dict[tuple[Place, Place], float]:
+    pairs = dict(zip(compared.pairs, map(float, scores), strict=True))
+    return pairs | dict.fromkeys(compared.known, _KNOWN_SAME)
+
+
+def _makers(readings: Mapping[Place, Reading]) -> dict[Place, str]:
+    return {place: reading.maker for place, reading in readings.items()}
+
+
+def _candidates(
+    lists: Lists, readings: Mapping[Place, Reading], rarity: Rarity
+) -> Iterator[tuple[Place, Place]]:
+    """Yield the pairs to compare, each once: rows without a known product ask all other lists."""
+    indexes = {
+        name: NameIndex([readings[name, row] for row in range(len(entries))], rarity)
+        for name, entries in lists.items()
+        if any(_asks(others) for other, others in lists.items() if other != name)
+    }
+    for one, two in combinations(lists, 2):
+        found: dict[tuple[Place, Place], None] = {}
+        for asking, asked in ((one, two), (two, one)):
+            for row, entry in enumerate(lists[asking]):
+                if entry.product is not None:
+                    continue
+                for other in indexes[asked].nearest(readings[asking, row]):
+                    pair = ((asking, row), (asked, other))
+                    found[pair if asking == one else pair[::-1]] = None
+        yield from sorted(found)
+
+
+def _asks(entries: Sequence[Entry]) -> bool:
+    return any(entry.product is None for entry in entries)
+
+
+def _known_pairs(lists: Lists) -> Iterator[tuple[Place, Place]]:
+    places: dict[int, list[Place]] = {}
+    for name, entries in lists.items():
+        for row, entry in enumerate(entries):
+            if entry.product is not None:
+                places.setdefault(entry.product, []).append((name, row))
+    for rows in places.values():
+        yield from ((a, b) for a, b in combinations(rows, 2) if a[0] != b[0])

@@ -1,0 +1,77 @@
+"""Bring a catalog's tables to the form that this code knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from promolens_catalog.database import Database
+from promolens_catalog.migrations import REVISION
+from promolens_catalog.schema import metadata
+from promolens_runtime.errors import InputError
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+def upgrade(database: Database, *, migrate: bool = True) -> None:
+    """Run the migrations that the catalog lacks, all of them in one transaction.
+
+    Two processes that come at once take turns: the second finds nothing left to do.
+
+    Raises:
+        InputError: the catalog is newer than this code, or is none; or it is older and `migrate`
+            is off.
+    """
+    with database.read() as connection:
+        found = revision_of(connection)
+    if found == REVISION:
+        return
+    if found is None and migrate:
+        with database.read() as connection:
+            _check_no_foreign_tables(connection, database.place)
+    elif not migrate:
+        raise InputError(
+            f"Expected tables of revision {REVISION} in {database.place}. Received "
+            f"{found or 'no catalog'}. Open it once with a program that may change it."
+        )
+    with database.write() as connection:
+        _run(connection, database.place)
+
+
+def revision_of(connection: Connection) -> str | None:
+    """Return the revision of the tables; `None` where there is no catalog yet."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return None if revision is None else str(revision)
+
+
+def _check_no_foreign_tables(connection: Connection, place: str) -> None:
+    clash = sorted(set(inspect(connection).get_table_names()) & set(metadata.tables))
+    # Where a catalog stands by now, another process was quicker: that is no clash.
+    if clash and revision_of(connection) is None:
+        raise InputError(
+            f"Expected a catalog or an empty database in {place}. Received one that has a table "
+            f"{clash[0]} and is no catalog. Name another one."
+        )
+
+
+def _run(connection: Connection, place: str) -> None:
+    # Costs a tenth of a second, and only the first opening of a catalog needs it.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    # Options are interpolated: a percent sign in the path must not be.
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    found = revision_of(connection)
+    if found is not None and found not in known:
+        raise InputError(
+            f"Expected a catalog of revision {REVISION} or older in {place}. Received revision "
+            f"{found}, which is newer than this program. Use a newer promolens."
+        )
+    command.upgrade(config, "head")

@@ -1,0 +1,176 @@
+"""Actions of `promolens crawl` that read the catalog or decide about a snapshot."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from promolens_cli.crawl_places import (
+    chain_named,
+    chains_named,
+    default_linker,
+    open_config,
+    opened_database,
+)
+from promolens_runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from promolens_catalog.chains import Chain
+    from promolens_catalog.database import Database
+    from promolens_catalog.offers import Offer
+    from promolens_catalog.publishing import Publication
+    from promolens_catalog.snapshots import Diff
+
+
+def status(args: argparse.Namespace) -> int:
+    """Show how the chains are doing."""
+    from promolens_catalog.chains import Chain
+    from promolens_crawler.manners import utc_now
+    from promolens_crawler.status import as_json, as_text, chain_statuses
+
+    now = utc_now()
+    with opened_database(args, must_exist=True) as database:
+        statuses = chain_statuses(database, now, chains_named(args.chains) or tuple(Chain))
+    if args.json:
+        print(json.dumps([as_json(one) for one in statuses], ensure_ascii=False, indent=1))
+    else:
+        print(as_text(statuses, now))
+    return 0
+
+
+def diff(args: argparse.Namespace) -> int:
+    """Show what differs between two snapshots of a chain."""
+    from promolens_catalog import snapshots
+
+    chain = chain_named(args.chain)
+    with opened_database(args, must_exist=True) as database:
+        old, new = _two_snapshots(database, chain, args.snapshots)
+        found = snapshots.diff(database, chain, old, new)
+    if args.json:
+        print(json.dumps(_diff_json(old, new, found), ensure_ascii=False, indent=1))
+    else:
+        print(f"{chain}: snapshot {old} -> {new}")
+        print(_diff_text(found, max(0, args.rows)))
+    return 0
+
+
+def approve(args: argparse.Namespace) -> int:
+    """Publish a held snapshot."""
+    from promolens_catalog import publishing
+    from promolens_crawler.manners import utc_now
+
+    with opened_database(args, must_exist=True) as database:
+        done = publishing.approve(database, args.snapshot, utc_now(), default_linker())
+    print(_published_line(done))
+    return 0
+
+
+def reject(args: argparse.Namespace) -> int:
+    """Throw a held snapshot away."""
+    from promolens_catalog import publishing
+    from promolens_crawler.manners import utc_now
+
+    with opened_database(args, must_exist=True) as database:
+        publishing.reject(database, args.snapshot, utc_now(), args.reason)
+    print(f"snapshot {args.snapshot} is thrown away; what is published stays")
+    return 0
+
+
+def rollback(args: argparse.Namespace) -> int:
+    """Publish an earlier snapshot's rows again, under a new version."""
+    from promolens_catalog import publishing
+    from promolens_crawler.manners import utc_now
+
+    chain = chain_named(args.chain)
+    with opened_database(args, must_exist=True) as database:
+        done = publishing.rollback(database, chain, utc_now(), args.to)
+    print(_published_line(done))
+    return 0
+
+
+def report(args: argparse.Namespace) -> int:
+    """Write the page about all chains."""
+    from promolens_crawler.manners import utc_now
+    from promolens_crawler.report import report_content, write_report
+    from promolens_crawler.report.links import page_links
+
+    links = page_links(open_config(args).archive, args.out)
+    with opened_database(args, must_exist=True) as database:
+        content = report_content(database, utc_now(), links)
+    write_report(args.out, content)
+    print(f"Report: {args.out}", file=sys.stderr)
+    return 0
+
+
+def _two_snapshots(database: Database, chain: Chain, given: list[int]) -> tuple[int, int]:
+    """Return the snapshots to compare: given ones, or published and held, or the last two."""
+    from promolens_catalog import snapshots
+
+    if len(given) == 2:
+        return given[0], given[1]
+    if given:
+        raise InputError(
+            f"Expected two snapshots or none. Received {len(given)}. Run: promolens crawl status"
+        )
+    published = snapshots.published_snapshot(database, chain)
+    held = snapshots.held_snapshots(database, chain)
+    if published and held:
+        return published.id, held[0].id
+    shown = [one for one in snapshots.snapshots(database, chain) if one.version is not None]
+    if published is None or len(shown) < 2:
+        raise InputError(
+            f"Expected two snapshots of {chain} to compare. Received {len(shown)}. "
+            "Crawl again, or name two."
+        )
+    return next(one.id for one in shown if one.id != published.id), published.id
+
+
+def _published_line(done: Publication) -> str:
+    return (
+        f"published snapshot {done.snapshot_id} as version {done.version}: {done.added} rows "
+        f"began, {done.ended} ended, {done.unchanged} stay"
+    )
+
+
+def _diff_json(old: int, new: int, found: Diff) -> dict[str, Any]:
+    return {
+        "old": old,
+        "new": new,
+        "added": [_offer_json(offer) for offer in found.added],
+        "ended": [_offer_json(offer) for offer in found.ended],
+        "changed": [
+            {"old": _offer_json(before), "new": _offer_json(after)}
+            for before, after in found.changed
+        ],
+    }
+
+
+def _offer_json(offer: Offer) -> dict[str, Any]:
+    return {
+        "key": offer.key(),
+        "name": offer.name,
+        "price_krw": offer.price_krw,
+        "kind": str(offer.kind),
+        "valid_from": str(offer.valid_from),
+        "valid_until": str(offer.valid_until),
+    }
+
+
+def _diff_text(found: Diff, rows: int) -> str:
+    lines = [f"{len(found.added)} began, {len(found.ended)} ended, {len(found.changed)} changed"]
+    lines += [f"+ {_offer_line(offer)}" for offer in found.added[:rows]]
+    lines += [f"- {_offer_line(offer)}" for offer in found.ended[:rows]]
+    lines += [
+        f"~ {_offer_line(before)}  ->  {after.price_krw} won {after.kind}"
+        for before, after in found.changed[:rows]
+    ]
+    most = max(len(found.added), len(found.ended), len(found.changed))
+    if most > rows:
+        lines.append(f"(--rows {most} shows all)")
+    return "\n".join(lines)
+
+
+def _offer_line(offer: Offer) -> str:
+    return f"{offer.name}  {offer.price_krw} won {offer.kind}  {offer.key()}"

@@ -1,0 +1,93 @@
+"""What the actions of `promolens crawl` open: the configuration, the catalog, the log."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promolens_runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from promolens_catalog.chains import Chain
+    from promolens_catalog.database import Database
+    from promolens_catalog.links import Linker
+    from promolens_crawler.config import CrawlerConfig
+
+DEFAULT_CONFIG = Path("crawl.toml")
+
+
+class _StderrLines(logging.Handler):
+    """Writes to whatever stderr is at the moment: a progress bar moves out of the way of a line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
+def log_to_stderr() -> None:
+    """Show the crawler's own lines and other libraries' warnings, in UTC."""
+    handler = _StderrLines()
+    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("promolens_crawler").setLevel(logging.INFO)
+
+
+def open_config(args: argparse.Namespace) -> CrawlerConfig:
+    """Return the configuration of --config, else of crawl.toml, else the one with all off."""
+    from promolens_crawler.config import load_config
+
+    path: Path | None = args.config
+    if path is None and DEFAULT_CONFIG.is_file():
+        path = DEFAULT_CONFIG
+    return load_config(path)
+
+
+@contextlib.contextmanager
+def opened_database(args: argparse.Namespace, *, must_exist: bool = False) -> Iterator[Database]:
+    """Give the catalog of --database.
+
+    Raises:
+        InputError: with `must_exist`, where a file is named that is not there.
+    """
+    from promolens_catalog.database import open_database
+
+    path = Path(args.database.removeprefix("sqlite:///"))
+    if must_exist and "://" not in str(args.database) and not path.exists():
+        raise InputError(
+            f"Expected a catalog at {args.database}. Received no file. Crawl first "
+            "(promolens crawl run), or name another with --database."
+        )
+    database = open_database(args.database)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def chain_named(name: str) -> Chain:
+    """Return a chain; raises InputError for another name."""
+    from promolens_catalog.chains import Chain
+
+    try:
+        return Chain(name)
+    except ValueError:
+        raise InputError(
+            f"Expected one of {', '.join(Chain)}. Received {name[:40]!r}. Check the spelling."
+        ) from None
+
+
+def chains_named(names: Sequence[str]) -> list[Chain]:
+    """Return chains, each once, in the order given; raises InputError."""
+    return list(dict.fromkeys(chain_named(name) for name in names))
+
+
+def default_linker() -> Linker | None:
+    """Return what finds the items of rows without a barcode."""
+    return None
