@@ -26,6 +26,12 @@ settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write expected results anew; review the diff"
+    )
+
+
 @dataclass(frozen=True)
 class Keys:
     """Two fixed key pairs: the bundle's own, and somebody else's."""

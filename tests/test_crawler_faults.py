@@ -1,7 +1,7 @@
 """Every way in which a stand-in shop can go wrong has its expected end, over real HTTP.
 
-By default each mode is tried on CU (which declares no total) and on one other chain, another one for
-each mode. `PROMOLENS_ALL_MODES=1` tries every mode on every chain (`make soak` does).
+By default each mode is tried on CU (which declares no total) and on one other chain, in turn with
+the modes. `PROMOLENS_ALL_MODES=1` tries every mode on every chain (`make soak` does).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from promolens_demo.shops.modes import MODES, End
 from promolens_demo.shops.running import Shops
 from shops_support import MONTH, open_shops
 
-N_ROWS = 60
+N_ROWS = 100
 # The same modes, small enough for a test; the limits below are cut accordingly.
 GENTLE = {"slow": "slow:0.1", "drip": "drip:0.05", "gzip-bomb": "gzip-bomb:64", "huge": "huge:30"}
 LIMITS = {

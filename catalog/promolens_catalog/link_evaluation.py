@@ -23,7 +23,7 @@ from promolens_catalog.link_matching import Entry, ScoredPair, score_lists
 from promolens_catalog.link_model import LinkModel
 from promolens_runtime.errors import InputError
 
-THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 18)) + (0.88, 0.9, 0.92, 0.94, 0.96)
+THRESHOLDS = (*(round(0.05 * step, 2) for step in range(1, 18)), 0.88, 0.9, 0.92, 0.94, 0.96)
 _RESAMPLES = 2000
 _SEED = 2026
 
@@ -81,7 +81,7 @@ class Evaluation:
         by_lists: figures of each ordered pair of lists.
         wrong: wrong links, the surest first; each pair of rows once.
         missed: the misses, the least sure first; each pair of rows once.
-        reasons: how many rows missed their partner and why.
+        reasons: how many pairs were missed for each `Mistake.why`.
     """
 
     figures: Figures

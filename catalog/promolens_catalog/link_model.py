@@ -87,6 +87,7 @@ class LinkModel:
         review_at_least: score from which a person is asked.
         pair: scores `PAIR_FEATURES`.
         context: scores `PAIR_FEATURES` and `CONTEXT_FEATURES`.
+        trained_on: SHA-256 of the lists that it was fitted on: figures on those flatter.
     """
 
     version: int
@@ -94,6 +95,7 @@ class LinkModel:
     review_at_least: float
     pair: Trees
     context: Trees
+    trained_on: frozenset[str] = frozenset()
 
 
 def shipped_model() -> LinkModel:
@@ -116,6 +118,7 @@ def model_from_json(data: Mapping[str, Any]) -> LinkModel:
             review_at_least=float(data["review_at_least"]),
             pair=_trees(data["pair"], PAIR_FEATURES),
             context=_trees(data["context"], PAIR_FEATURES + CONTEXT_FEATURES),
+            trained_on=frozenset(map(str, data["trained_on"])),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
@@ -136,6 +139,7 @@ def model_to_json(model: LinkModel) -> dict[str, Any]:
         "version": model.version,
         "accept_at_least": model.accept_at_least,
         "review_at_least": model.review_at_least,
+        "trained_on": sorted(model.trained_on),
         "pair": _trees_to_json(model.pair),
         "context": _trees_to_json(model.context),
     }

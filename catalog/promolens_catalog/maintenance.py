@@ -17,6 +17,9 @@ from promolens_catalog.invariants import broken_rules
 from promolens_runtime.errors import InputError, MissingError
 
 DUMP_WITHIN_S = 3600
+FULL_TEXT_STALE = (
+    "the full-text index does not fit its table; run: promolens catalog optimize --reindex"
+)
 
 
 def backup(db: Database, path: Path) -> Path:
@@ -178,7 +181,7 @@ def _check_full_text(db: Database) -> list[str]:
     except InputError as error:
         if "malformed" not in str(error):
             raise
-        return ["the full-text index does not fit its table; run: promolens catalog optimize --reindex"]
+        return [FULL_TEXT_STALE]
     return []
 
 

@@ -23,7 +23,11 @@ def normalise(name: str) -> str:
     NFKC, casefolded, without blanks and control or format characters: `롯데)펩시 콜라500ＭＬ` ->
     `롯데)펩시콜라500ml`. Idempotent; a name of nothing else becomes `""`.
     """
-    return without_blanks(fold(name))
+    text = fold(name)
+    # A blank between a letter and an accent keeps them apart; without it they are one letter.
+    while (joined := fold(without_blanks(text))) != text:
+        text = joined
+    return text
 
 
 def fold(name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from promolens_catalog.names import fold, without_blanks
+from promolens_catalog.names import fold, normalise
 
 Unit = Literal["ml", "g", "count"]
 
@@ -53,6 +53,8 @@ _MEASURE = re.compile(
 _CONTAINER = re.compile(
     r"(?:(?<![a-z\d])p|pet|펫|페트|캔|병) ?(?P<amount>\d{2,4})(?![\d.,%a-z가-힣])"
 )
+# Ministop wrote it the other way round: "250캔".
+_FILLED = re.compile(r"(?<![\d.,])(?P<amount>\d{3,4})(?=캔|병|펫|페트)")
 _COUNT = re.compile(
     r"(?<![\d.,])(?P<amount>\d{1,4}) ?"
     rf"(?:입|매|개(?!월)|롤|정|캡슐?|포|구|팩|봉(?!지)|병|캔|장|[pt](?![a-z\d])){_TIMES}?"
@@ -80,6 +82,7 @@ def split_size(name: str) -> tuple[str, Size | None]:
     for pattern, read in (
         (_MEASURE, _measure),
         (_CONTAINER, _millilitres),
+        (_FILLED, _millilitres),
         (_COUNT, _pieces),
         (_MULTIPACK, _pieces),
     ):
@@ -88,8 +91,8 @@ def split_size(name: str) -> tuple[str, Size | None]:
             size = read(match)
             if size is not None:
                 start = match.start("amount")
-                return without_blanks(text[:start] + text[match.end() :]), size
-    return without_blanks(text), None
+                return normalise(text[:start] + text[match.end() :]), size
+    return normalise(text), None
 
 
 def _measure(match: re.Match[str]) -> Size | None:

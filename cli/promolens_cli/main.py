@@ -35,6 +35,7 @@ COMMANDS = (
     Command("demo-shops", "demo_shops", "open stand-in shops on this machine"),
     Command("crawl", "crawl", "crawl the chains' lists, and decide what is published"),
     Command("catalog", "catalog", "ask the catalog, feed it further tables, look after it"),
+    Command("match", "match", "measure the name matcher, and decide its doubtful links"),
     Command("doctor", "doctor", "examine a folder of photos before training"),
     Command("train", "train", "train a recogniser on a folder of photos"),
     Command("evaluate", "evaluate", "measure a bundle on labelled photos"),

@@ -12,7 +12,15 @@ from promolens_catalog.kinds import Kind
 from promolens_crawler.pages import Answer, ParsedPage, Request
 from promolens_crawler.sites.base import BrowserPlan, Listing, Site, Tokens
 from promolens_crawler.sites.cards import Badge, CardRules, RawCard, read_cards
-from promolens_crawler.sites.markup import Page, attribute, page_of, refuse_strange, text_in
+from promolens_crawler.sites.markup import (
+    ROWS_ID,
+    Page,
+    attribute,
+    page_of,
+    refuse_strange,
+    text_in,
+    whole_number,
+)
 
 PAGE_SIZE = 12
 LISTINGS = tuple(
@@ -33,7 +41,7 @@ RULES = CardRules(
     },
     placeholder=re.compile(r"no_img"),
 )
-_CARDS = ".product-list > ul.box > li, #promolens-rows > li"
+_CARDS = f".product-list > ul.box > li, #{ROWS_ID} > li"
 _PAGES = "select#page option"
 _PAGER = "ul.pagination.pc"
 
@@ -58,18 +66,20 @@ def read(answer: Answer, listing: Listing) -> ParsedPage:
     """Read a page. Raises CrawlError."""
     page = page_of(answer)
     read = read_cards(map(fields, page.tree.css(_CARDS)), RULES, listing, page.url)
-    over = _is_last(page)
-    if not read.seen and not (over is not None and (page.rendered or page.has(".product-list"))):
+    last = _last_page(page)
+    if not read.seen and (last is None or not page.has(".product-list")):
         refuse_strange(page.tree, "li in .product-list ul.box, or an empty one with a pager")
-    return ParsedPage(read.cards, read.seen, None, bool(over), read.problems)
+    # An empty page that the pager counts among its pages has lost its rows.
+    over = last is not None and page.number >= last and bool(read.seen or last == 1)
+    return ParsedPage(read.cards, read.seen, None, over, read.problems)
 
 
-def _is_last(page: Page) -> bool | None:
-    """Say whether the pager goes no further; `None` without a pager."""
-    values = [attribute(option, "value") for option in page.tree.css(_PAGES)]
-    numbers = [int(value) for value in values if value.isascii() and value.isdigit()]
+def _last_page(page: Page) -> int | None:
+    """Return the last page as far as the pager tells; `None` without a pager."""
+    values = [whole_number(attribute(option, "value")) for option in page.tree.css(_PAGES)]
+    numbers = [value for value in values if value is not None]
     if numbers:
-        return page.number >= max(numbers)
+        return max(numbers)
     active = page.tree.css_first(f"{_PAGER} a.active")
     place = active.parent if active is not None else None
     if place is None:
@@ -77,7 +87,7 @@ def _is_last(page: Page) -> bool | None:
     following = place.next
     while following is not None and not following.is_element_node:
         following = following.next
-    return following is None
+    return page.number if following is None else page.number + 1
 
 
 def fields(card: LexborNode) -> RawCard | None:
@@ -116,6 +126,6 @@ SITE = Site(
             const shown = Number(new URL(location.href).searchParams.get("cpage"));
             return pages.length > 0 && pages.every((option) => Number(option.value) <= shown);
         """,
-        context_selector=f"select#page, {_PAGER}",
+        context_selector=f"select#page, {_PAGER}, .product-list:not(:has(li))",
     ),
 )

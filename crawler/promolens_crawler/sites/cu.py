@@ -11,7 +11,7 @@ from promolens_catalog.kinds import Kind
 from promolens_crawler.pages import Answer, ParsedPage, Request
 from promolens_crawler.sites.base import BrowserPlan, Listing, Site, Tokens
 from promolens_crawler.sites.cards import Badge, CardRules, RawCard, read_cards
-from promolens_crawler.sites.markup import attribute, page_of, refuse_strange, text_in
+from promolens_crawler.sites.markup import ROWS_ID, attribute, page_of, refuse_strange, text_in
 
 PAGE_SIZE = 40
 _START = "/event/plus.do?category=event&depth2=1&sf=N"
@@ -29,7 +29,7 @@ RULES = CardRules(
     # 8809655892303_1.png; until 2019 files had hexadecimal names.
     barcode=re.compile(r"/(\d+)(?:_\w{1,3})?\.\w{3,4}$", re.ASCII),
 )
-_CARDS = ".prodListWrap > ul > li, #promolens-rows > li"
+_CARDS = f".prodListWrap > ul > li, #{ROWS_ID} > li"
 _MORE = ".prodListBtn a"
 _NUMBER = re.compile(r"view\(\s*'?(\d{1,12})'?\s*\)")
 

@@ -60,8 +60,8 @@ def read(answer: Answer, listing: Listing) -> ParsedPage:
     total = page.script_number(_TOTAL)
     grid = page.tree.css_first("section.itemList")
     # A grid with other children than cards has changed; an empty one lies beyond the end.
-    empty = total is not None and (grid is None or next(grid.iter(), None) is None)
-    if not read.seen and not (empty and (page.rendered or grid is not None)):
+    empty = grid is not None and next(grid.iter(), None) is None
+    if not read.seen and (total is None or not empty):
         refuse_strange(page.tree, ".itemWrap, or an empty section.itemList with totalCount")
     problems = read.problems
     if total is None:
@@ -112,6 +112,6 @@ SITE = Site(
             location.href = next.href;
         """,
         done="return Number(page) * Number(pageLength) >= Number(totalCount);",
-        context_selector="script:not([src])",
+        context_selector="script:not([src]), section.itemList:not(:has(*))",
     ),
 )

@@ -22,12 +22,14 @@ from promolens_crawler.sites.base import BrowserPlan, Listing, Site, Tokens
 from promolens_crawler.sites.cards import Badge, CardRules, RawCard, RawGift, read_cards
 from promolens_crawler.sites.decoding import text_of
 from promolens_crawler.sites.markup import (
+    ROWS_ID,
     Page,
     attribute,
     page_of,
     refuse_strange,
     text_in,
     tree_of,
+    whole_number,
 )
 
 PAGE_SIZE = 100
@@ -179,14 +181,13 @@ def _read_rendered(answer: Answer, listing: Listing) -> ParsedPage:
     if not read.seen and not nothing:
         refuse_strange(page.tree, f"li with .prod_box, or {_NOTHING}")
     stated = attribute(page.tree.css_first("#declared-total"), "value")
-    number = int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 8 else None
-    total, problems = _total(number, read.problems)
+    total, problems = _total(whole_number(stated), read.problems)
     return ParsedPage(read.cards, read.seen, total, nothing, problems)
 
 
 def _rendered_cards(page: Page) -> list[LexborNode]:
     """Return the cards of the last block; the one before it recommends other things."""
-    rows = page.tree.css("#promolens-rows > li")
+    rows = page.tree.css(f"#{ROWS_ID} > li")
     blocks = page.tree.css("div.tblwrap")
     if not rows and blocks:
         rows = blocks[-1].css("ul.prod_list > li")

@@ -17,6 +17,9 @@ from promolens_crawler.sites.markup_cost import refuse_costly_markup
 # A page for robots has a few lines; a page of goods may sell something against the sun (차단).
 MAX_BOT_PAGE_CHARACTERS = 3_000
 
+# The element that holds the rows of what a browser rendered (`transports.rendered`).
+ROWS_ID = "promolens-rows"
+MAX_DIGITS = 7
 _UNSEEN = ["script", "style", "noscript", "template", "title"]
 
 
@@ -72,6 +75,12 @@ def attribute(node: LexborNode | None, name: str) -> str:
     return "" if node is None else node.attributes.get(name) or ""
 
 
+def whole_number(text: str) -> int | None:
+    """Return a number of at most seven digits; `None` for any other text."""
+    plain = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+    return int(text) if plain else None
+
+
 def outermost(nodes: Iterable[LexborNode], tag: str) -> list[LexborNode]:
     """Return for each node its nearest ancestor `tag`, every one once, in page order."""
     found: dict[int, LexborNode] = {}
@@ -122,5 +131,8 @@ def _shown_text(tree: LexborHTMLParser) -> str:
 
 
 def _is_shell(tree: LexborHTMLParser) -> bool:
+    """Say whether scripts are there to draw into an empty element; a rendered page is none."""
     roots = tree.css("body > div[id]")
-    return tree.css_first("script") is not None and any(root.child is None for root in roots)
+    drawn = any(attribute(root, "id") == ROWS_ID for root in roots)
+    empty = any(next(root.iter(), None) is None for root in roots)
+    return not drawn and empty and tree.css_first("script") is not None

@@ -8,9 +8,10 @@ none can grow stale; page functions are called by script, so nothing can cover a
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 from promolens_crawler.backoff import TransientError, try_again
 from promolens_crawler.errors import (
@@ -31,7 +32,8 @@ from promolens_crawler.transports.rendered import CONTENT_TYPE, rendered_page
 from promolens_crawler.transports.steps import Probe, more_script, probe_script, take_script
 from promolens_crawler.transports.wire import too_large, too_slow
 
-T = TypeVar("T")
+log = logging.getLogger(__name__)
+
 _POLL_S = 0.05
 # Rows that did not come so long after the last request ended will not come.
 _SETTLED_S = 1.0
@@ -70,13 +72,11 @@ class BrowserTransport:
                 "Import its lists from files."
             )
         self._gate.check(home + plan.address(listing))
-        if self._browser is None or self._host != host_of(home) or not self._sound():
+        if self._host != host_of(home) or not self._sound():
             self._start(home)
         assert self._browser is not None
         assert self._guard is not None
         driver = self._browser.driver
-        with contextlib.suppress(Exception):
-            driver.delete_all_cookies()
         return BrowserSession(
             self._gate, self._limits, self._clock, driver, self._guard, site, plan, home, listing
         )
@@ -90,10 +90,14 @@ class BrowserTransport:
         self._browser = self._guard = None
 
     def _sound(self) -> bool:
+        """Say whether the browser still serves; it forgets its cookies by the way."""
+        if self._browser is None or self._guard is None:
+            return False
         try:
-            assert self._guard is not None
             self._guard.traffic()
-        except CrawlError:
+            self._browser.driver.delete_all_cookies()
+        except Exception as error:
+            log.debug("starting another browser after %s", type(error).__name__)
             return False
         return True
 
@@ -144,14 +148,10 @@ class BrowserSession:
         if number != self._number + 1:
             raise ValueError(f"expected page {self._number + 1} next, received {number}")
         before = self._at
-        if before is None:
-            probe = self._patiently(self._first)
-        elif before.done:
-            probe = before
-        else:
-            self._failed = None
-            probe = self._patiently(lambda: self._next(before))
-        self._guard.rest()
+        try:
+            probe = self._step(before)
+        finally:
+            self._guard.rest()
         answer = self._take(number, probe, before)
         self._number, self._at = number, probe
         return answer
@@ -163,6 +163,14 @@ class BrowserSession:
             self._driver.get("about:blank")
 
     # ---- steps
+
+    def _step(self, before: Probe | None) -> Probe:
+        if before is None:
+            return self._patiently(self._first)
+        if before.done:
+            return before
+        self._failed = None
+        return self._patiently(lambda: self._next(before))
 
     def _first(self) -> Probe:
         """Open the list and choose the listing."""
@@ -281,8 +289,9 @@ class BrowserSession:
             self._site.read(answer, self._listing)
         except raised:
             raise
-        except CrawlError:
-            pass
+        except Exception as error:
+            # Whoever reads the rows that were taken will say so.
+            log.debug("a page without rows is no list: %s", error)
 
     def _answer(
         self,

@@ -1,9 +1,10 @@
 """Every request of the browser passes here before it leaves: the gate, built into the browser.
 
 The browser's own protocol (CDP, domain `Fetch`) pauses each request of each page, frame and worker
-until we say what becomes of it. Documents and list requests wait for their turn at the gate; the
-page's own scripts and styles belong to its document and pass; pictures, fonts, films, beacons,
-other hosts and what robots.txt disallows are refused. If our connection to the browser breaks,
+until we say what becomes of it. The page's document and its list requests wait for their turn at
+the gate; its own scripts and styles belong to the document and pass; pictures, fonts, films,
+frames, further windows, beacons, event streams, what a page would fetch ahead, other hosts and what
+robots.txt disallows are refused. If our connection to the browser breaks,
 the browser is killed: without us nothing guards it.
 
 Selenium's interception (WebDriver BiDi) cannot be used for this: its answers wait in one queue
@@ -18,7 +19,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -51,12 +52,14 @@ class Verdict(Enum):
     BLOCK = "block"
 
 
-def judge(url: str, kind: str, home: str) -> Verdict:
+def judge(url: str, kind: str, home: str, headers: Mapping[str, str] | None = None) -> Verdict:
     """Say what becomes of a request that nothing forbids.
 
     Args:
         kind: the browser's word: Document, XHR, Fetch, Script, Stylesheet, Image, Font, Other...
         home: the only host that may be asked.
+        headers: of the request. What a page fetches ahead and streams of events have the kind of
+            list requests, and are told by these.
     """
     if url.startswith(_INSIDE):
         return Verdict.PASS
@@ -66,9 +69,13 @@ def judge(url: str, kind: str, home: str) -> Verdict:
         return Verdict.BLOCK
     if not at_home:
         return Verdict.BLOCK
-    if kind in _COUNTED:
-        return Verdict.WAIT
-    return Verdict.PASS if kind in _OWN else Verdict.BLOCK
+    if kind in _OWN:
+        return Verdict.PASS
+    said = {name.lower(): text.lower() for name, text in (headers or {}).items()}
+    ahead = "prefetch" in said.get("sec-purpose", "") + said.get("purpose", "")
+    if kind not in _COUNTED or ahead or "text/event-stream" in said.get("accept", ""):
+        return Verdict.BLOCK
+    return Verdict.WAIT
 
 
 @dataclass
@@ -76,7 +83,7 @@ class Exchange:
     """One request that was let through, or waits to be.
 
     Attributes:
-        main: the document of the page itself, and not of a frame in it.
+        main: the document of the page itself, and not of a frame in it or of another window.
         session: the browser's name of the page that asks.
     """
 
@@ -148,7 +155,7 @@ class NetworkGuard:
         self._home, self._gate, self._limits, self._on_lost = home, gate, limits, on_lost
         self._lock, self._send_lock = threading.RLock(), threading.Lock()
         self._open: dict[tuple[str, str], Exchange] = {}
-        self._frames: dict[str, str] = {}
+        self._page = ""
         self._replies: dict[int, _Reply] = {}
         self._step = _Step()
         self._fatal: CrawlError | None = None
@@ -238,7 +245,8 @@ class NetworkGuard:
 
     def _attached(self, _session: str, params: dict[str, Any]) -> None:
         session, target = params["sessionId"], params["targetInfo"]
-        self._frames[session] = target["targetId"]
+        if target["type"] == "page" and not self._page:
+            self._page = target["targetId"]
         self._send("Target.setAutoAttach", _attach(), session)
         self._send("Network.enable", {}, session)
         self._send("Network.setBypassServiceWorker", {"bypass": True}, session)
@@ -253,7 +261,9 @@ class NetworkGuard:
 
     def _paused(self, session: str, params: dict[str, Any]) -> None:
         exchange = self._exchange(session, params)
-        verdict = judge(exchange.url, exchange.kind, self._home)
+        verdict = judge(exchange.url, exchange.kind, self._home, params["request"].get("headers"))
+        if exchange.kind == "Document" and not exchange.main:
+            verdict = Verdict.BLOCK
         if verdict is Verdict.BLOCK:
             if exchange.kind in _COUNTED and (exchange.main or exchange.hops):
                 self._end(left_home(self._home, exchange.url))
@@ -312,8 +322,7 @@ class NetworkGuard:
             kind=params["resourceType"],
             method=asked["method"],
             body=asked.get("postData", ""),
-            main=params["resourceType"] == "Document"
-            and params.get("frameId") == self._frames.get(session),
+            main=params["resourceType"] == "Document" and params.get("frameId") == self._page,
             session=session,
             network_id=network_id,
             hops=before.hops + 1 if before and network_id else 0,
@@ -355,6 +364,9 @@ class NetworkGuard:
                 return
             if exchange.kind in _COUNTED:
                 self._step.last = exchange
+        self._judge_status(exchange)
+
+    def _judge_status(self, exchange: Exchange) -> None:
         if exchange.status in RETRIED_STATUS:
             wait_s = retry_after_s(exchange.retry_after, datetime.now(UTC))
             self._fail(exchange, TransientError(f"status {exchange.status}", wait_s))
@@ -367,14 +379,21 @@ class NetworkGuard:
         if exchange is None or params.get("blockedReason"):
             return
         # A page that is left breaks off what it was asking for; that is no failure.
-        if not params.get("canceled") or exchange.main:
+        if exchange.status >= 400:
+            self._judge_status(exchange)
+        elif not params.get("canceled") or exchange.main:
             text = str(params.get("errorText", "")).removeprefix("net::")
             self._fail(exchange, TransientError(f"a broken connection ({text[:60]})"))
 
     # ---- what we tell the browser
 
     def _release(self, session: str, params: dict[str, Any], turn: Turn | None) -> None:
-        self._send("Fetch.continueRequest", {"requestId": params["requestId"]}, session)
+        answer: dict[str, Any] = {"requestId": params["requestId"]}
+        if turn is not None:
+            # A list that is read again must be the shop's, not the browser's own copy.
+            headers = {**params["request"].get("headers", {}), "Cache-Control": "no-cache"}
+            answer["headers"] = [{"name": name, "value": text} for name, text in headers.items()]
+        self._send("Fetch.continueRequest", answer, session)
         if turn is not None:
             turn.started()
             with self._lock:
