@@ -29,9 +29,11 @@ from pathlib import Path
 
 from promolens_catalog import snapshots, staging
 from promolens_catalog.calendar import shift_month
+from promolens_catalog.chains import Chain
 from promolens_catalog.database import Database, open_database
 from promolens_catalog.maintenance import integrity_check
 from promolens_crawler.config_text import demo_config_text
+from promolens_demo.shops.assortment import SHOPS
 from promolens_demo.shops.running import Shops
 from promolens_demo.shops.settings import ShopSettings
 
@@ -39,6 +41,22 @@ FIRST_MONTH = "2026-01"
 MAX_KILLS_A_MONTH = 4
 TWO_AT_ONCE = 0.25
 RUN_WITHIN_S = 600.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do.
+
+    Attributes:
+        rows: promotions of each chain.
+        delay_s: between two requests.
+    """
+
+    kills: int = 100
+    seed: int = 2026
+    rows: int = 100
+    delay_s: float = 0.02
+    chains: tuple[Chain, ...] = SHOPS
 
 
 @dataclass
@@ -69,14 +87,13 @@ class Soak:
 class Soaker:
     """Crawls, kills and checks, decided by a seed."""
 
-    def __init__(
-        self, shops: Shops, folder: Path, database: str, seed: int, delay_s: float
-    ) -> None:
-        """Write the configuration; the catalog is made by the first check."""
-        self._shops, self._database, self._random = shops, database, random.Random(seed)  # noqa: S311 - no secret
-        self._folder = folder
-        homes = {chain: shops.home(chain) for chain in shops.shops}
-        (folder / "soak.toml").write_text(demo_config_text(homes, delay_s))
+    def __init__(self, shops: Shops, folder: Path, database: str, plan: Plan) -> None:
+        """Write the configuration and make the catalog."""
+        self._shops, self._database = shops, database
+        self._random = random.Random(plan.seed)  # noqa: S311 - no secret
+        self._folder, self._chains = folder, plan.chains
+        homes = {chain: shops.home(chain) for chain in plan.chains}
+        (folder / "soak.toml").write_text(demo_config_text(homes, plan.delay_s))
         self._month = FIRST_MONTH
         self._usual_s = 0.0
         self.soak = Soak()
@@ -130,7 +147,7 @@ class Soaker:
                 f"{self._month}: expected status 0 of a whole run, received {done}"
             )
         self._check("after a whole run")
-        for chain in self._shops.shops:
+        for chain in self._chains:
             published = snapshots.published_snapshot(self._db, chain)
             if published is None or published.month != self._month:
                 self.soak.wrong.append(f"{self._month} {chain}: not published after a whole run")
@@ -150,28 +167,26 @@ class Soaker:
         return sum(len(staging.staged_pages(self._db, one.id)) for one in unfinished)
 
     def _note_states(self) -> None:
-        for chain in self._shops.shops:
+        for chain in self._chains:
             newest = staging.crawls(self._db, chain, limit=1)
             self.soak.found[newest[0].state if newest else "none"] += 1
 
     def _check(self, when: str) -> None:
         place = f"{self._month} {when}"
         self.soak.wrong += [f"{place}: {line}" for line in integrity_check(self._db)]
-        for chain in self._shops.shops:
+        for chain in self._chains:
             self.soak.wrong += [
                 f"{place}: {line}" for line in wrong_rows(self._db, self._shops, chain)
             ]
 
 
-def wrong_rows(db: Database, shops: Shops, chain: str) -> list[str]:
+def wrong_rows(db: Database, shops: Shops, chain: Chain) -> list[str]:
     """Compare a chain's live rows with the list of the month that was published."""
-    from promolens_catalog.chains import Chain
-
-    published = snapshots.published_snapshot(db, Chain(chain))
+    published = snapshots.published_snapshot(db, chain)
     if published is None:
         return []
     live = snapshots.offers_of(db, published.id)
-    truth = set(shops.truth(Chain(chain), published.month))
+    truth = set(shops.truth(chain, published.month))
     found = []
     if len(live) != len(set(live)):
         found.append(f"{chain}: {len(live) - len(set(live))} rows twice")
@@ -181,13 +196,11 @@ def wrong_rows(db: Database, shops: Shops, chain: str) -> list[str]:
     return found
 
 
-def run_soak(
-    kills: int, seed: int, rows: int, delay_s: float, folder: Path, database: str | None = None
-) -> Soak:
+def run_soak(plan: Plan, folder: Path, database: str | None = None) -> Soak:
     """Open shops, kill and check; `folder` gets catalog, archive and log."""
-    with Shops(ShopSettings(month=FIRST_MONTH, n_rows=rows)) as shops:
+    with Shops(ShopSettings(month=FIRST_MONTH, n_rows=plan.rows)) as shops:
         place = database or str(folder / "soak.db")
-        return Soaker(shops, folder, place, seed, delay_s).run(kills)
+        return Soaker(shops, folder, place, plan).run(plan.kills)
 
 
 def main() -> int:
@@ -204,7 +217,7 @@ def main() -> int:
     )
     parser.add_argument("--out", type=Path, metavar="FILE.json")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         soak = run_soak(args.kills, args.seed, args.rows, args.delay_s, Path(folder), args.database)
     print("| what | count |\n| --- | --- |")
     for name in ("kills", "two_at_once", "too_late", "finished", "resumed"):

@@ -456,9 +456,6 @@ def test_a_historic_chain_has_no_page(browser: tuple[TinyShop, Transport]) -> No
         transport.open(replace(SITE, browser=None), shop.home, LISTING)
 
 
-# ---- trouble that ends the browser; the next session has a new one
-
-
 def leave_by_redirect(shop: TinyShop, away: str) -> None:
     shop.on["/plus.html"] = lambda hit: hit.head(302, Location=f"{away}/brand", Content_Length="0")
 

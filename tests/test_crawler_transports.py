@@ -196,6 +196,29 @@ def test_trouble_that_stays_ends_the_crawl_with_its_reason(
     assert told in str(error)
 
 
+# ---- hostile shops in the browser
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("chain", "mode"),
+    [
+        (Chain.CU, "503,alert"),
+        (Chain.GS25, "503,stale"),
+        (Chain.SEVEN, "alert,stale"),
+        (Chain.EMART24, "503,alert,stale"),
+    ],
+)
+def test_trouble_that_passes_costs_the_browser_no_row(
+    shops: Shops, tmp_path: Path, chain: Chain, mode: str
+) -> None:
+    shops.set_modes(chain, mode)
+    # The shop's wish for a second's wait is tested above.
+    impatient = Clock(sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
+    rows = crawl_by(TransportName.BROWSER, shops, chain, tmp_path, clock=impatient)
+    assert set(rows) == truth(shops, chain)
+
+
 # ---- the real robots.txt of the shops
 
 
@@ -229,3 +252,17 @@ def test_the_real_rules_of_the_other_shops_allow_their_lists(
 ) -> None:
     shops.set_robots("real")
     assert set(crawl_by(TransportName.HTTP, shops, chain, tmp_path)) == truth(shops, chain)
+
+
+@pytest.mark.slow
+def test_the_browser_asks_for_no_picture_that_robots_txt_disallows(
+    shops: Shops, tmp_path: Path
+) -> None:
+    """7-Eleven disallows /upload/ and /front/; its page shows pictures out of both."""
+    shops.set_robots("real")
+    rows = crawl_by(TransportName.BROWSER, shops, Chain.SEVEN, tmp_path)
+    assert set(rows) == truth(shops, Chain.SEVEN)
+    paths = [entry.path for entry in shops.log.entries(Chain.SEVEN)]
+    assert any(row.image_url and "/upload/" in row.image_url for row in rows)
+    assert not any(path.startswith(("/upload/", "/front/")) for path in paths)
+    assert shops.log.entries(Chain.SEVEN, "image") == []

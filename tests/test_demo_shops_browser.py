@@ -42,10 +42,13 @@ NAMES = {
     Chain.CSPACE: f"{CARDS[Chain.CSPACE]} dt",
 }
 
-pytestmark = pytest.mark.skipif(
-    not Path(DRIVER).is_file() or shutil.which("chromium") is None,
-    reason="Chromium and its driver are not installed (Debian: chromium, chromium-driver)",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not Path(DRIVER).is_file() or shutil.which("chromium") is None,
+        reason="Chromium and its driver are not installed (Debian: chromium, chromium-driver)",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

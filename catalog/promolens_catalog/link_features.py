@@ -69,6 +69,8 @@ def read(listed: Listed) -> Reading:
     spelled = without_shop_marks(normalise(listed.name))
     rest, size = split_size(listed.name)
     maker, core = split_prefix(without_shop_marks(rest))
+    # Some print the price into the name: "감자칩1500", "비스킷1200r".
+    core = re.sub(rf"(?<=.)(?<!\d){listed.price_krw}r?$", "", core)
     cut = None if size else _BARE_NUMBER.search(core)
     if cut:
         core = core[: cut.start()]
@@ -97,8 +99,8 @@ def contradiction(a: Reading, b: Reading) -> str | None:
         `variant` (one name has a flavour or the like that the other lacks, or each has its own),
         `size` (both state one, and they differ by more than a quarter), or `container`.
     """
-    ours, theirs = a.words - b.words, b.words - a.words
-    if (ours and theirs) or not VARIANTS.isdisjoint(ours.keys() | theirs.keys()):
+    ours, theirs = _beyond(a, b), _beyond(b, a)
+    if (ours and theirs) or not VARIANTS.isdisjoint(ours | theirs):
         return "variant"
     ratio = _size_ratio(a.size, b.size)
     if ratio is not None and ratio > SIZE_TOLERANCE:
@@ -106,6 +108,16 @@ def contradiction(a: Reading, b: Reading) -> str | None:
     if a.containers and b.containers and not a.containers & b.containers:
         return "container"
     return None
+
+
+def _beyond(a: Reading, b: Reading) -> set[str]:
+    """Return the deciding words that only `a` has; a word at which `b` was cut off is none."""
+    return {word for word in a.words - b.words if not _ends_within(b.core, word)}
+
+
+def _ends_within(core: str, word: str) -> bool:
+    """Say whether a name ends with the first two or more characters of a word, but not all."""
+    return any(core.endswith(word[:n]) for n in range(2, len(word)))
 
 
 def _size_ratio(a: Size | None, b: Size | None) -> float | None:

@@ -8,7 +8,7 @@ model's threshold, both rows to be each other's best, and no contradiction betwe
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -25,6 +25,7 @@ from promolens_catalog.link_features import (
     read,
 )
 from promolens_catalog.link_model import LinkModel, Rows
+from promolens_catalog.names import normalise
 
 _KNOWN_SAME = 1.0
 
@@ -79,7 +80,30 @@ class Compared:
 
 
 def score_lists(lists: Lists, model: LinkModel) -> list[ScoredPair]:
-    """Compare the rows of several lists; pairs of rows that are both known are left out."""
+    """Compare the rows of several lists; pairs of rows that are both known are left out.
+
+    Rows of one list with one name and one price (a product on two promotions) are compared as one.
+    """
+    kept = {name: _without_twins(entries) for name, entries in lists.items()}
+    ones = {name: [lists[name][rows[0]] for rows in groups] for name, groups in kept.items()}
+    return [
+        replace(pair, a=(pair.a[0], row), b=(pair.b[0], other))
+        for pair in _score(ones, model)
+        for row in kept[pair.a[0]][pair.a[1]]
+        for other in kept[pair.b[0]][pair.b[1]]
+    ]
+
+
+def _without_twins(entries: Sequence[Entry]) -> list[list[int]]:
+    """Return the numbers of rows, those of the same name, price and product together."""
+    groups: dict[tuple[str, int, int | None], list[int]] = {}
+    for row, entry in enumerate(entries):
+        key = (normalise(entry.listed.name), entry.listed.price_krw, entry.product)
+        groups.setdefault(key, []).append(row)
+    return list(groups.values())
+
+
+def _score(lists: Lists, model: LinkModel) -> list[ScoredPair]:
     compared = compare_lists(lists)
     if not compared.pairs:
         return []

@@ -348,7 +348,7 @@ class BrowserSession:
                 self._driver.switch_to.alert.accept()
         except (WebDriverException, HTTPError, OSError) as error:
             failed = self._guard.traffic().failed
-            if failed is not None:
+            if failed is not None and failed[0].main:
                 self._failed = failed[0]
                 raise failed[1] from error
             if isinstance(error, TimeoutException):

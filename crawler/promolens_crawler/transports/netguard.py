@@ -112,7 +112,7 @@ class Traffic:
 
     Attributes:
         quiet: none waits or is under way.
-        failed: the last one that failed since the step began, and why.
+        failed: one that failed since the step began, and why.
         released_s: `time.monotonic()` when the last request was let go.
     """
 
@@ -245,14 +245,18 @@ class NetworkGuard:
 
     def _attached(self, _session: str, params: dict[str, Any]) -> None:
         session, target = params["sessionId"], params["targetInfo"]
-        if target["type"] == "page" and not self._page:
-            self._page = target["targetId"]
+        is_page = target["type"] == "page"
+        if is_page:
+            self._page = self._page or target["targetId"]
         self._send("Target.setAutoAttach", _attach(), session)
         self._send("Network.enable", {}, session)
         self._send("Network.setBypassServiceWorker", {"bypass": True}, session)
         waiter = self._send("Fetch.enable", {"patterns": [{"urlPattern": "*"}]}, session, wait=True)
         self._send("Runtime.runIfWaitingForDebugger", {}, session)
-        if target["type"] == "page" and waiter is not None:
+        if is_page and target["targetId"] != self._page:
+            # In front of the page it would keep it from being drawn, and so from loading.
+            self._send("Target.closeTarget", {"targetId": target["targetId"]})
+        elif is_page and waiter is not None:
             threading.Thread(target=self._guarded, args=(waiter,), daemon=True).start()
 
     def _guarded(self, waiter: _Reply) -> None:
@@ -266,7 +270,7 @@ class NetworkGuard:
             verdict = Verdict.BLOCK
         if verdict is Verdict.BLOCK:
             if exchange.kind in _COUNTED and (exchange.main or exchange.hops):
-                self._end(left_home(self._home, exchange.url))
+                self._fail(exchange, left_home(self._home, exchange.url))
             self._refuse(session, params, exchange)
         elif exchange.url.startswith(_INSIDE):
             self._release(session, params, None)
@@ -408,7 +412,10 @@ class NetworkGuard:
 
     def _fail(self, exchange: Exchange, error: CrawlError | TransientError) -> None:
         with self._lock:
-            self._step.failed = exchange, error
+            failed = self._step.failed
+            # What no second try changes is not forgotten over what follows from it.
+            if failed is None or isinstance(failed[1], TransientError):
+                self._step.failed = exchange, error
 
     def _end(self, error: CrawlError) -> None:
         """Let nothing go on: what happened cannot be made good in this browser."""

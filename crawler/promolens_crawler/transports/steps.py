@@ -35,6 +35,7 @@ return {
 _TAKE = """
 const html = (element) => element.outerHTML;
 const rows = Array.from(document.querySelectorAll(arguments[0]));
+window.scrollTo(0, 0);
 return {
   count: rows.length,
   rows: rows.slice(arguments[2]).map(html),
@@ -42,7 +43,8 @@ return {
   url: location.href,
 };
 """
-# Pages that load on sight want the end of the list in sight.
+# Pages that load on sight want the end of the list to come into sight; it was out of it since the
+# rows were taken.
 _MORE = """
 const rows = document.querySelectorAll(arguments[0]);
 if (rows.length) { rows[rows.length - 1].scrollIntoView(); }

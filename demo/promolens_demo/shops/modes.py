@@ -243,7 +243,7 @@ def _number(mode: Mode, text: str) -> float:
         wanted = f"{mode.name}:{mode.number:g} ({mode.unit})" if mode.number else mode.name
         raise InputError(
             f"Expected {wanted}, with a number from 0 to {MAX_NUMBER} if any. Received "
-            f"{mode.name}:{text[:20]}. Leave the number out or change it."
+            f"{text[:20]!r} after the colon. Leave the number out or change it."
         )
     return number
 

@@ -67,10 +67,12 @@ class Pictures:
 
 
 def _label(product: Product) -> Image.Image:
-    picture = Image.new("RGB", (SIDE_PX, SIDE_PX), "#ffffff")
-    paint_ground(picture, product, _LABEL_PX)
-    paint_front(picture, product, CATALOGUE_RUN, _LABEL_PX)
-    return picture
+    # Twice as large and made smaller: outlines of letters are no thinner than a pixel.
+    picture = Image.new("RGB", (2 * SIDE_PX, 2 * SIDE_PX), "#ffffff")
+    left, top, right, bottom = (2 * edge for edge in _LABEL_PX)
+    paint_ground(picture, product, (left, top, right, bottom))
+    paint_front(picture, product, CATALOGUE_RUN, (left, top, right, bottom))
+    return picture.resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
 
 
 def _placeholder(*lines: str) -> Image.Image:
