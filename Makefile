@@ -25,6 +25,7 @@ BIN := $(VENV)/bin
 JOB_STAMP := $(VENV)/.installed-job
 DEV_STAMP := $(VENV)/.installed-dev
 BENCH_STAMP := $(VENV)/.installed-bench
+CRAWL_STAMP := $(VENV)/.installed-crawl
 ROOTS := runtime training export catalog crawler demo cli
 DEMO := demo_data
 
@@ -87,6 +88,20 @@ bench: $(BENCH_STAMP) ## time the run of `make train` in several engines, and a 
 	@$(BIN)/python benchmarks/latency.py $(run)
 	@$(BIN)/python benchmarks/predict_overhead.py $(call q,OUT)/bundle
 
+##@ Promotions
+
+.PHONY: demo-shops
+demo-shops: $(CRAWL_STAMP) ## open stand-in shops on this machine until Ctrl-C; writes demo.toml
+	@$(BIN)/promolens demo-shops --config demo.toml
+
+.PHONY: crawl-demo
+crawl-demo: $(CRAWL_STAMP) ## crawl those shops into promotions.db (in another shell); writes crawl-report.html
+	@status=0; \
+	$(BIN)/promolens crawl run --all --config demo.toml --database promotions.db || status=$$?; \
+	$(BIN)/promolens crawl status --database promotions.db; \
+	$(BIN)/promolens crawl report --config demo.toml --database promotions.db; \
+	exit $$status
+
 ##@ Work on promolens itself
 
 .PHONY: install
@@ -100,6 +115,11 @@ check: $(DEV_STAMP) ## ruff, mypy --strict, pyright and the architecture test
 	$(BIN)/pyright
 	$(BIN)/pytest tests/test_architecture.py
 
+.PHONY: soak
+soak: $(DEV_STAMP) ## kill 100 crawls at random moments, and crawl every shop in every hostile mode
+	@$(BIN)/python benchmarks/soak.py
+	@PROMOLENS_ALL_MODES=1 $(BIN)/pytest tests/test_crawler_faults.py
+
 .PHONY: format
 format: $(DEV_STAMP) ## let ruff order the imports and lay out the code
 	$(BIN)/ruff check --fix .
@@ -108,6 +128,7 @@ format: $(DEV_STAMP) ## let ruff order the imports and lay out the code
 .PHONY: clean
 clean: ## remove what was built: .venv, runs, demo_data, the bundle, caches
 	rm -rf $(VENV) $(DEMO) runs android_assets/bundle build dist *.egg-info
+	rm -rf demo-archive demo.toml
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov
 	find $(ROOTS) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -131,6 +152,12 @@ $(JOB_STAMP): pyproject.toml
 
 $(DEV_STAMP): $(JOB_STAMP)
 	@$(PIP) -e '.[train,export,catalog,postgres,crawl,demo,dev]'
+	@touch $@
+
+# Without the two gigabytes that training needs.
+$(CRAWL_STAMP): pyproject.toml
+	$(make_venv)
+	@[ $(DEV_STAMP) -nt pyproject.toml ] || $(PIP) -e '.[catalog,crawl,demo]'
 	@touch $@
 
 $(BENCH_STAMP): $(JOB_STAMP)

@@ -218,14 +218,17 @@ def main() -> int:
     parser.add_argument("--out", type=Path, metavar="FILE.json")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        soak = run_soak(args.kills, args.seed, args.rows, args.delay_s, Path(folder), args.database)
+        plan = Plan(args.kills, args.seed, args.rows, args.delay_s)
+        soak = run_soak(plan, Path(folder), args.database)
+        log = (Path(folder) / "soak.log").read_text("utf-8", "replace").splitlines()
     print("| what | count |\n| --- | --- |")
     for name in ("kills", "two_at_once", "too_late", "finished", "resumed"):
         print(f"| {name.replace('_', ' ')} | {getattr(soak, name)} |")
     for state, count in soak.found.most_common():
         print(f"| newest crawl was {state} after a kill | {count} |")
     print(f"| wrong | {len(soak.wrong)} |\n| seconds | {soak.seconds:.0f} |")
-    print("\n".join(soak.wrong), file=sys.stderr)
+    if soak.wrong:
+        print("\n".join([*soak.wrong, "last lines of the crawls:", *log[-40:]]), file=sys.stderr)
     if args.out:
         args.out.write_text(json.dumps(soak.as_json(), indent=1, ensure_ascii=False) + "\n")
     return 1 if soak.wrong else 0

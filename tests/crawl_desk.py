@@ -93,6 +93,10 @@ class MemoryTransport:
 
     name = "memory"
 
+    @property
+    def requests(self) -> int:
+        return len(self._shop.fetched)
+
     def __init__(self, shop: MemoryShop, *, resumes_anywhere: bool = True) -> None:
         self._shop = shop
         self.resumes_anywhere = resumes_anywhere

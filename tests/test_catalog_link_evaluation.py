@@ -101,7 +101,7 @@ def test_intervals_widen_with_fewer_makers() -> None:
     import numpy as np
 
     one = resampled(np.array([[10.0, 8.0, 10.0]]))
-    assert one.std() == 0.0  # a single maker, drawn again and again
+    assert one.std() < 1e-9  # a single maker, drawn again and again
     many = resampled(np.array([[1.0, float(n < 8), 1.0] for n in range(10)]))
     assert many[:, 0].mean() == pytest.approx(0.8, abs=0.02)
     assert 0.1 < many[:, 0].std() < 0.15  # binomial: sqrt(0.8 * 0.2 / 10) = 0.126
@@ -171,9 +171,9 @@ def test_a_folder_without_two_lists_is_refused(tmp_path: Path) -> None:
 def test_invented_lists_are_linked_without_mixing_siblings(tmp_path: Path) -> None:
     """80 invented products, four flavours of each brand, in four chains' spellings."""
     found = evaluate(read_truth_lists(write_lists(tmp_path, invented_lists())), shipped_model())
-    assert found.figures.partners > 400
+    assert found.figures.partners > 250
     assert found.figures.precision == 1.0
-    assert found.figures.recall > 0.6
+    assert found.figures.recall > 0.8
 
 
 def test_the_command_prints_figures_and_mistakes(
@@ -185,16 +185,17 @@ def test_the_command_prints_figures_and_mistakes(
     assert answer["precision"] == answer["right"] / answer["links"]
     assert answer["recall"] == pytest.approx(answer["right"] / answer["partners"], abs=1e-5)
     assert answer["fitted_on"] == []
-    assert len(answer["missed"]) == 3
+    assert len(answer["missed"]) <= 3
     assert len(answer["by_lists"]) == 12
     assert sum(one["partners"] for one in answer["by_lists"]) == answer["partners"]
     low, high = answer["recall_interval"]
     assert low <= answer["recall"] <= high
 
-    assert main(["match", "evaluate", folder, "--accept-at-least", "0.5"]) == 0
+    assert main(["match", "evaluate", folder, "--accept-at-least", "0.99"]) == 0
     text = capsys.readouterr().out
-    assert "threshold 0.50" in text
+    assert "threshold 0.99" in text
     assert "missed, the least sure first" in text
+    assert "below threshold" in text
 
 
 @pytest.mark.parametrize("threshold", ["0", "1", "1.5", "high"])

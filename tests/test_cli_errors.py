@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from promolens_cli.main import _interrupted_line, _os_error_line
+from promolens_cli.main import PIPE_CLOSED, _interrupted_line, _os_error_line
 
 
 def test_an_array_that_does_not_fit_is_called_a_full_disk(tmp_path: Path) -> None:
@@ -38,3 +40,14 @@ def test_other_faults_keep_their_own_words() -> None:
 def test_an_interrupted_training_says_how_it_goes_on() -> None:
     assert "--resume" in _interrupted_line(["train", "photos", "--out", "run"])
     assert "--resume" not in _interrupted_line(["export", "run", "--out", "app"])
+
+
+def test_a_closed_pipe_ends_the_program_quietly() -> None:
+    """`promolens ... | head`; a crawl's closed sockets must not end it, so no SIGPIPE either."""
+    command = [sys.executable, "-m", "promolens_cli.main", "demo-shops", "--list-modes", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.close()
+        said = child.stderr.read()
+    assert (child.returncode, said) == (PIPE_CLOSED, b"")

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import itertools
+import socket
+import ssl
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
+from promolens_crawler.backoff import TransientError
 from promolens_crawler.errors import (
     BotPageError,
     CrawlError,
@@ -20,8 +34,11 @@ from promolens_crawler.errors import (
     SourceGoneError,
 )
 from promolens_crawler.limits import Limits
+from promolens_crawler.manners import Turn
 from promolens_crawler.pages import Answer, Request
 from promolens_crawler.sites.base import Listing, Tokens
+from promolens_crawler.transports.body import TooLargeError, unpacked
+from promolens_crawler.transports.wire import Wire
 from tiny_shop import (
     ALL,
     LISTING,
@@ -380,6 +397,123 @@ def test_too_many_headers(shop: TinyShop, tmp_path: Path) -> None:
 
     shop.on["/list?page=1"] = headers
     assert isinstance(error_of(shop, tmp_path), FetchFailedError)
+
+
+# ---- over TLS, as live shops are
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a key and a certificate for 127.0.0.1."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(address, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    plain = serialization.NoEncryption()
+    pem = serialization.Encoding.PEM
+    path.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain) + made.public_bytes(pem)
+    )
+    return path
+
+
+@contextmanager
+def tls_shop(certificate: Path, answer: bytes, pause_s: float) -> Iterator[str]:
+    """A server that sends `answer` byte by byte."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    taken, _ = listening.accept()
+                    threading.Thread(target=drip_to, args=(taken,), daemon=True).start()
+
+        def drip_to(taken: socket.socket) -> None:
+            with contextlib.suppress(OSError), context.wrap_socket(taken, server_side=True) as tls:
+                tls.recv(65_536)
+                for byte in answer:
+                    tls.send(bytes([byte]))
+                    time.sleep(pause_s)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"https://127.0.0.1:{listening.getsockname()[1]}/"
+
+
+def tls_get(url: str, certificate: Path | bool, limits: Limits) -> bytes:
+    wire = Wire("promolens", limits, lambda: datetime.now(UTC))
+    wire._session.verify = str(certificate) if isinstance(certificate, Path) else certificate
+    try:
+        return wire.follow(Request(url), lambda _url: NO_TURN).body
+    finally:
+        wire.close()
+
+
+class _NoTurn(Turn):
+    def __init__(self) -> None:
+        pass
+
+    def started(self) -> None:
+        pass
+
+
+NO_TURN = _NoTurn()
+TLS_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\n12345"
+
+
+def test_a_page_over_tls(certificate: Path) -> None:
+    with tls_shop(certificate, TLS_ANSWER, 0) as url:
+        assert tls_get(url, certificate, QUICK) == b"12345"
+
+
+def test_a_dripping_answer_over_tls_ends_at_the_limit(certificate: Path) -> None:
+    began_s = time.monotonic()
+    with tls_shop(certificate, TLS_ANSWER, 0.1) as url, pytest.raises(FetchFailedError) as caught:
+        tls_get(url, certificate, replace(QUICK, total_timeout_s=0.7))
+    assert "within 0.7 s" in str(caught.value)
+    assert time.monotonic() - began_s < 4
+
+
+def test_a_certificate_that_nobody_vouches_for(certificate: Path) -> None:
+    with tls_shop(certificate, TLS_ANSWER, 0) as url, pytest.raises(TransientError):
+        tls_get(url, True, QUICK)
+
+
+# ---- packed bodies
+
+
+@given(body=st.binary(max_size=3000), cuts=st.lists(st.integers(1, 50), min_size=1, max_size=9))
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [
+        ("", bytes),
+        ("gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", lambda data: zlib.compress(data)[2:-4]),
+    ],
+)
+def test_a_body_is_the_same_however_it_is_cut(
+    encoding: str, pack: Callable[[bytes], bytes], body: bytes, cuts: list[int]
+) -> None:
+    packed, parts, place = pack(body), [], 0
+    for size in itertools.cycle(cuts):
+        parts.append(packed[place : place + size])
+        place += size
+        if place >= len(packed):
+            break
+    assert unpacked(parts, encoding, 3000) == body
+    if len(body) > 1:
+        with pytest.raises(TooLargeError):
+            unpacked(parts, encoding, len(body) - 1)
 
 
 # ---- opening pages and tokens

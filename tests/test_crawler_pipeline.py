@@ -274,6 +274,7 @@ def test_a_failed_crawl_is_not_gone_on_with(lite: Bench) -> None:
     lite.shop.before = lambda _listing, _number: None
     result = run(lite)
     assert (failed.reason, result.outcome) == ("fetch-failed", "published")
+    assert failed.requests == 1
     assert result.crawl_id != failed.crawl_id
     assert result.pages_kept == 0
 

@@ -88,6 +88,8 @@ def chains_named(names: Sequence[str]) -> list[Chain]:
     return list(dict.fromkeys(chain_named(name) for name in names))
 
 
-def default_linker() -> Linker | None:
+def default_linker() -> Linker:
     """Return what finds the items of rows without a barcode."""
-    return None
+    from promolens_catalog.linking import NameLinker
+
+    return NameLinker()

@@ -6,6 +6,7 @@ import argparse
 import difflib
 import errno
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from typing import NoReturn
 USAGE = 2
 MISSING = 5
 INTERRUPTED = 130
+PIPE_CLOSED = 128 + signal.SIGPIPE
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -181,14 +183,26 @@ def _missing_package_line(error: ModuleNotFoundError) -> str | None:
     )
 
 
+def _reader_gone() -> int:
+    """End quietly when the pipe closed early (`promolens ... | head`).
+
+    SIGPIPE stays ignored, as Python has it: its default would also end a crawl whose shop hangs up.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())  # or the interpreter's last flush would complain
+    return PIPE_CLOSED
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and return its exit status; errors of ours become one line."""
-    # A pipe that closes early (`promolens ... | head`) ends the program quietly.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     from promolens_runtime.errors import PromolensError
 
     try:
-        return _dispatch(sys.argv[1:] if argv is None else argv)
+        status = _dispatch(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        return _reader_gone()
     except PromolensError as error:
         line, status = str(error), error.exit_status
     except KeyboardInterrupt:

@@ -12,6 +12,7 @@ from promolens_runtime.errors import InputError
 
 DEMO_DELAY_S = 0.2
 
+_DEMO_HEAD = "# Stand-in shops on this machine (promolens demo-shops). Nothing live is switched on."
 _HEAD = """\
 # What is crawled, and how. Every source is off until its own table says otherwise.
 # docs/crawling.md tells how to run it, docs/crawling-manners.md what has to be true before a live
@@ -97,7 +98,7 @@ def demo_config_text(homes: Mapping[Chain, str], delay_s: float = DEMO_DELAY_S) 
         delay_s: between two requests to a shop; loopback may be asked faster than a live host.
     """
     lines = [
-        "# Stand-in shops on this machine (promolens demo-shops). Nothing live is switched on.",
+        _DEMO_HEAD,
         "[crawler]",
         f"min_delay_s = {delay_s:g}",
         'archive = "demo-archive"',
@@ -107,14 +108,28 @@ def demo_config_text(homes: Mapping[Chain, str], delay_s: float = DEMO_DELAY_S) 
     return "\n".join(lines) + "\n"
 
 
-def write_new(path: Path, text: str, *, overwrite: bool = False) -> None:
+def write_new(path: Path, text: str) -> None:
     """Write a configuration.
 
     Raises:
         InputError: there is a file already, or it cannot be written.
     """
+    _write(path, text, "x")
+
+
+def write_demo(path: Path, text: str) -> None:
+    """Write a configuration for stand-in shops, in place of an older one of that sort only.
+
+    Raises:
+        InputError: there is another file, or it cannot be written.
+    """
+    older = path.is_file() and path.read_bytes().startswith(_DEMO_HEAD.encode())
+    _write(path, text, "w" if older else "x")
+
+
+def _write(path: Path, text: str, mode: str) -> None:
     try:
-        with path.open("w" if overwrite else "x", encoding="utf-8") as file:
+        with path.open(mode, encoding="utf-8") as file:
             file.write(text)
     except FileExistsError as error:
         raise InputError(

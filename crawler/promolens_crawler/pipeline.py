@@ -172,9 +172,9 @@ class _Crawl:
             try:
                 self._read(record, transport)
             except ReadingError as failed:
+                self._requests = transport.requests
                 return self._fail(record, failed)
-            finally:
-                self._requests = getattr(transport, "requests", 0)
+            self._requests = transport.requests
         finally:
             transport.close()
         if record.state == "running":

@@ -9,7 +9,7 @@ offered today, or that nothing is, or that nobody can say because a source is go
 
 examples:
   promolens catalog search 콜라 --limit 5
-  promolens catalog lookup 8801056150013 --history
+  promolens catalog lookup 2700000000076 --history
   promolens catalog list --chain cu --kind 1+1 --sort per-100 --limit 20
   promolens catalog load-source docs/examples/nutrition.toml docs/examples/nutrition.csv
   promolens catalog sources
@@ -82,7 +82,7 @@ def _asking(actions: Actions) -> None:
         "--offered", action="store_true", help="only products with a promotion today"
     )
     _json(search)
-    lookup = _action(actions, "lookup", "say what is offered for a barcode", "lookup 8801056150013")
+    lookup = _action(actions, "lookup", "say what is offered for a barcode", "lookup 2700000000076")
     lookup.add_argument("barcode")
     lookup.add_argument("--history", action="store_true", help="also what was offered before")
     _json(lookup)

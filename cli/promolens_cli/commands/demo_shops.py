@@ -6,6 +6,7 @@ docs/demo-shops.md.
 
 examples:
   promolens demo-shops
+  promolens demo-shops --config demo.toml
   promolens demo-shops --products 2000 --port 8100
   promolens demo-shops --pictures demo_data --month 2026-12
   promolens demo-shops --mode cu=drop --mode gs25=slow:3,price
@@ -57,6 +58,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=int, default=0, help="port of the first shop, others follow (free ones)"
     )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="write what `promolens crawl` needs for them"
+    )
     parser.add_argument("--list-modes", action="store_true", help="list the modes and stop")
     parser.add_argument("--json", action="store_true", help="print addresses or modes as JSON")
 
@@ -67,13 +71,20 @@ def run(args: argparse.Namespace) -> int:
         return _list_modes(args.json)
     from promolens_demo.shops.running import Shops
 
-    # The program ends by a closed pipe; a shop must outlive the visitor who hangs up.
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     with Shops(_settings(args), first_port=args.port, access_log=args.access_log) as shops:
+        if args.config:
+            _write_config(args.config, shops)
         _tell(shops, args.json)
         _wait_for_interrupt()
     print("closed", file=sys.stderr)
     return 0
+
+
+def _write_config(path: Path, shops: Shops) -> None:
+    from promolens_crawler.config_text import demo_config_text, write_demo
+
+    write_demo(path, demo_config_text({chain: shops.home(chain) for chain in shops.shops}))
+    print(f"crawl them: promolens crawl run --all --config {path}", file=sys.stderr)
 
 
 def _settings(args: argparse.Namespace) -> ShopSettings:

@@ -197,9 +197,10 @@ def _print_evaluation(
           f"{figures.right} right of {figures.links} links")  # fmt: skip
     low, high = found.recall_interval
     print(f"  recall    {figures.recall:.4f}  95 % {low:.3f} to {high:.3f}")
-    for name in _seen(truth, model):
-        print(f"note: the model was fitted on {name}: figures of new lists are lower (see docs)")
-    print("missed because")
+    if seen := _seen(truth, model):
+        print(f"note: fitted on {', '.join(seen)}: new lists give less (docs/matching.md)")
+    if found.reasons:
+        print("missed because")
     for why, count in sorted(found.reasons.items(), key=lambda one: -one[1]):
         print(f"  {why:18}{count:5} pairs")
     _print_mistakes("wrong links, the surest first", found.wrong[:mistakes])

@@ -200,8 +200,9 @@ def _session(
             super()._start_process(path)
             guardian.adopt(self.process.pid)
 
-    # Nothing of the person's own home is read or written.
-    homes = {"HOME": str(profile), "XDG_CONFIG_HOME": str(profile), "XDG_CACHE_HOME": str(profile)}
+    # Nothing of the person's own home is read or written, and nothing is left beside the profile.
+    names = ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "TMPDIR")
+    homes = dict.fromkeys(names, str(profile))
     service = Guarded(
         str(programs.chromedriver),
         env={**os.environ, **homes},
