@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from rapidfuzz import fuzz
 
@@ -45,28 +46,38 @@ class Reading:
     """A row's name taken apart.
 
     Attributes:
-        spelled: the whole normalised name without shop marks, size included.
         maker: the prefix; `""` where the name has none.
         core: the name without maker, size and punctuation, in one spelling.
         full: maker and core together.
         cut_number: digits at the end of a name without a readable size: a size that was cut off.
-        words: variants and facets, with their number.
     """
 
     listed: Listed
-    spelled: str
     maker: str
     core: str
     full: str
     size: Size | None
     cut_number: str
-    containers: frozenset[str]
-    words: Counter[str]
+
+    # Most rows of a large catalog are never compared: the rest is read when it is asked for.
+    @cached_property
+    def spelled(self) -> str:
+        """The whole normalised name without shop marks, size included."""
+        return without_shop_marks(normalise(self.listed.name))
+
+    @cached_property
+    def containers(self) -> frozenset[str]:
+        """What it is filled in, where the name says so."""
+        return containers(self.spelled)
+
+    @cached_property
+    def words(self) -> Counter[str]:
+        """Variants and facets, with their number."""
+        return deciding_words(one_spelling(self.spelled))
 
 
 def read(listed: Listed) -> Reading:
     """Take a row's name apart; works for every text, the empty one included."""
-    spelled = without_shop_marks(normalise(listed.name))
     rest, size = split_size(listed.name)
     maker, core = split_prefix(without_shop_marks(rest))
     # Some print the price into the name: "감자칩1500", "비스킷1200r".
@@ -74,19 +85,11 @@ def read(listed: Listed) -> Reading:
     cut = None if size else _BARE_NUMBER.search(core)
     if cut:
         core = core[: cut.start()]
-    maker = _PUNCTUATION.sub("", one_spelling(maker))
-    core = _PUNCTUATION.sub("", one_spelling(core)) or maker
-    return Reading(
-        listed=listed,
-        spelled=spelled,
-        maker=maker,
-        core=core,
-        full=maker + core,
-        size=size,
-        cut_number=cut[1].rstrip(".") if cut else "",
-        containers=containers(spelled),
-        words=deciding_words(one_spelling(spelled)),
-    )
+    maker, _, core = one_spelling(f"{maker}\n{core}").partition("\n")
+    maker = _PUNCTUATION.sub("", maker)
+    core = _PUNCTUATION.sub("", core) or maker
+    number = cut[1].rstrip(".") if cut else ""
+    return Reading(listed, maker, core, maker + core, size, number)
 
 
 # ---- the rule

@@ -25,7 +25,6 @@ from promolens_catalog.link_features import (
     read,
 )
 from promolens_catalog.link_model import LinkModel, Rows
-from promolens_catalog.names import normalise
 
 _KNOWN_SAME = 1.0
 
@@ -98,7 +97,7 @@ def _without_twins(entries: Sequence[Entry]) -> list[list[int]]:
     """Return the numbers of rows, those of the same name, price and product together."""
     groups: dict[tuple[str, int, int | None], list[int]] = {}
     for row, entry in enumerate(entries):
-        key = (normalise(entry.listed.name), entry.listed.price_krw, entry.product)
+        key = (entry.listed.name, entry.listed.price_krw, entry.product)
         groups.setdefault(key, []).append(row)
     return list(groups.values())
 
@@ -146,7 +145,7 @@ def compare_lists(lists: Lists) -> Compared:
 
     pairs = tuple(_candidates(lists, readings, rarity))
     features = [pair_features(weigh(a), weigh(b)) for a, b in pairs]
-    known = tuple(_known_pairs(lists))
+    known = tuple(_known_pairs(lists, pairs))
     return Compared(pairs, np.array(features, np.float64), readings, known)
 
 
@@ -194,11 +193,15 @@ def _asks(entries: Sequence[Entry]) -> bool:
     return any(entry.product is None for entry in entries)
 
 
-def _known_pairs(lists: Lists) -> Iterator[tuple[Place, Place]]:
+def _known_pairs(
+    lists: Lists, compared: Iterable[tuple[Place, Place]]
+) -> Iterator[tuple[Place, Place]]:
+    """Yield the rows of one product in different lists, of products that were compared."""
+    wanted = {lists[name][row].product for pair in compared for name, row in pair}
     places: dict[int, list[Place]] = {}
     for name, entries in lists.items():
         for row, entry in enumerate(entries):
-            if entry.product is not None:
+            if entry.product is not None and entry.product in wanted:
                 places.setdefault(entry.product, []).append((name, row))
     for rows in places.values():
         yield from ((a, b) for a, b in combinations(rows, 2) if a[0] != b[0])

@@ -30,13 +30,15 @@ class _StderrLines(logging.Handler):
 
 
 def log_to_stderr() -> None:
-    """Show the crawler's own lines and other libraries' warnings, in UTC."""
+    """Show the crawler's own lines and everybody's warnings, in UTC."""
     handler = _StderrLines()
     formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("promolens_crawler").setLevel(logging.INFO)
+    # On a terminal there are bars and a summary; a log file gets a line for each crawl.
+    level = logging.WARNING if sys.stderr.isatty() else logging.INFO
+    logging.getLogger("promolens_crawler").setLevel(level)
 
 
 def open_config(args: argparse.Namespace) -> CrawlerConfig:

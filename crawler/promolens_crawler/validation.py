@@ -117,6 +117,15 @@ class Thresholds:
 # What binary fractions may add to a share: exactly at the limit is still within it.
 ROUNDING = 1e-9
 
+# Problems that keep a card from becoming a row.
+UNREAD_CODES = (
+    "price-unreadable",
+    "badge-unknown",
+    "badge-disagrees",
+    "badge-missing",
+    "name-missing",
+    "card-unreadable",
+)
 SAME_LIST_SHARE = 0.95
 
 THRESHOLD_NAMES = tuple(one.name for one in fields(Thresholds))
@@ -397,7 +406,8 @@ def _coverage(case: _Case) -> Iterator[Finding]:
 
 
 def _top(problems: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} x {code}" for code, count in Counter(problems).most_common(3))
+    known = Counter({code: problems[code] for code in UNREAD_CODES if problems.get(code)})
+    return ", ".join(f"{count} x {code}" for code, count in known.most_common(3)) or "no reason"
 
 
 def _barcodes(case: _Case) -> Iterator[Finding]:

@@ -59,7 +59,8 @@ class ChainSection:
         held_change: from the published one to the one that is held.
         anomalies: odd things on pages of the newest crawl, the first `ANOMALIES_SHOWN`.
         anomaly_counts: code and how often, of all of them, most frequent first.
-        findings: what was noted about the newest crawl as a whole.
+        findings: what was noted about the newest crawl as a whole, its reasons for being held
+            left out.
     """
 
     info: ChainInfo
@@ -129,9 +130,14 @@ def _section(db: Database, status: ChainStatus, page_link: PageLink) -> ChainSec
             Anomaly(row, _link(crawls[0], row, page_link)) for row in odd[:ANOMALIES_SHOWN]
         ),
         anomaly_counts=tuple(Counter(row.code for row in odd).most_common()),
-        findings=tuple(row for row in kept if row.listing is None),
+        findings=tuple(row for row in kept if row.listing is None and not _said(status, row)),
         crawls=tuple(crawls),
     )
+
+
+def _said(status: ChainStatus, row: AnomalyRow) -> bool:
+    """Say whether a finding stands among the reasons of the held snapshot."""
+    return status.held is not None and row.detail in status.held.reason.splitlines()
 
 
 def _before(known: Sequence[Snapshot], published: Snapshot | None) -> Snapshot | None:

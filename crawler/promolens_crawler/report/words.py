@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from promolens_crawler.status import age_text
+
+
+def age_words(then: datetime, now: datetime) -> tuple[str, str]:
+    """Return how long ago, in Korean and in English."""
+    english = age_text(then, now)
+    amount, unit, _ = english.split()
+    korean = {"min": "분", "h": "시간", "days": "일"}[unit]
+    return f"{amount}{korean} 전", english
+
+
 SOURCE_STATES = {
     "never": ("아직 없음", "never crawled"),
     "ok": ("정상", "ok"),
@@ -32,6 +45,9 @@ CODES = {
     "month-turned": "수집 중에 달이 바뀜",
     "abandoned": "중단된 수집을 버리고 새로 시작함",
     "storage": "데이터베이스 문제",
+    "disk": "저장 공간 부족",
+    "archive": "보관한 페이지가 손상됨",
+    "held": "새 목록이 보류됨",
     # why a snapshot is held, or what was noted
     "listing-missing": "읽지 않은 목록이 있음",
     "total": "사이트가 밝힌 개수와 다름",

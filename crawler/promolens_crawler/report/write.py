@@ -14,7 +14,6 @@ from promolens_catalog.calendar import KOREA
 from promolens_catalog.kinds import KINDS, Kind
 from promolens_crawler.report import charts, words
 from promolens_crawler.report.content import ReportContent
-from promolens_crawler.status import age_text
 from promolens_runtime.errors import InputError
 
 _HERE = Path(__file__).parent
@@ -32,7 +31,9 @@ def render_report(content: ReportContent) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(korean=_korean, age=lambda at: age_text(at, content.generated_at))
+    environment.filters.update(
+        korean=_korean, age=lambda at: words.age_words(at, content.generated_at)
+    )
     style = Markup((_HERE / STYLE).read_text("utf-8"))  # noqa: S704 - our own file
     page: str = environment.get_template(TEMPLATE).render(
         c=content,
