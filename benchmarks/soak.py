@@ -118,15 +118,13 @@ class Soaker:
         self._shops.set_month(self._month)
         self._fresh = True  # what an unfinished crawl read is of another list
         if not self._usual_s:
-            started = time.monotonic()
             self._finish()
-            self._usual_s = time.monotonic() - started
 
     def _kill_one(self) -> None:
         both = self._random.random() < TWO_AT_ONCE
         runs = [self._start() for _ in range(1 + both)]
         self.soak.two_at_once += both
-        time.sleep(self._random.uniform(0.1, 1.0) * self._usual_s)
+        _wait(runs, self._random.uniform(0.1, 1.0) * self._usual_s)
         for one in runs:
             if one.poll() is None:
                 os.killpg(one.pid, signal.SIGKILL)
@@ -138,8 +136,10 @@ class Soaker:
         self._check("after a kill")
 
     def _finish(self) -> None:
-        before = self._pages_of_unfinished()
+        before, started = self._pages_of_unfinished(), time.monotonic()
         done = self._start().wait(RUN_WITHIN_S)
+        if not before:
+            self._usual_s = time.monotonic() - started  # the machine may be busier than before
         self.soak.finished += 1
         self.soak.resumed += before > 0
         if done != 0:
@@ -178,6 +178,13 @@ class Soaker:
             self.soak.wrong += [
                 f"{place}: {line}" for line in wrong_rows(self._db, self._shops, chain)
             ]
+
+
+def _wait(runs: list[subprocess.Popen[bytes]], seconds: float) -> None:
+    """Return after so long, or when all runs have ended."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and any(one.poll() is None for one in runs):
+        time.sleep(0.005)
 
 
 def wrong_rows(db: Database, shops: Shops, chain: Chain) -> list[str]:

@@ -39,7 +39,7 @@ LIMITS = {
     "max_backoff_s": 2.0,
     "read_timeout_s": 2.0,
     "total_timeout_s": 3.0,
-    "max_pages": 12,
+    "max_pages": 14,
 }
 # What the record of a crawl must name; several where the shop's page decides which.
 REASONS: dict[str, set[str]] = {

@@ -32,12 +32,15 @@ INTERRUPTED = 130
 
 def run_crawls(args: argparse.Namespace) -> int:
     """Crawl the chains that are named, or all that are switched on."""
+    from promolens_catalog.calendar import first_day
     from promolens_crawler.progress import terminal_progress
     from promolens_crawler.results import exit_status
     from promolens_crawler.runner import Run, RunOptions
 
     config = open_config(args)
     chains = _chosen(args, config)
+    if args.month is not None:
+        first_day(args.month)  # before anything is opened
     options = RunOptions(args.month, _transport(args.transport), args.fresh)
     log_to_stderr()
     # systemd and cron stop with SIGTERM: the same as Ctrl-C.

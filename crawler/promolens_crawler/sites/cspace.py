@@ -65,13 +65,13 @@ def page_request(home: str, listing: Listing, number: int, tokens: Tokens) -> Re
 def read(answer: Answer, listing: Listing) -> ParsedPage:
     """Read a page. Raises CrawlError."""
     page = page_of(answer)
-    read = read_cards(map(fields, page.tree.css(_CARDS)), RULES, listing, page.url)
+    found = read_cards(map(fields, page.tree.css(_CARDS)), RULES, listing, page.url)
     last = _last_page(page)
-    if not read.seen and (last is None or not page.has(".product-list")):
+    if not found.seen and (last is None or not page.has(".product-list")):
         refuse_strange(page.tree, "li in .product-list ul.box, or an empty one with a pager")
     # An empty page that the pager counts among its pages has lost its rows.
-    over = last is not None and page.number >= last and bool(read.seen or last == 1)
-    return ParsedPage(read.cards, read.seen, None, over, read.problems)
+    over = last is not None and page.number >= last and bool(found.seen or last == 1)
+    return ParsedPage(found.cards, found.seen, None, over, found.problems)
 
 
 def _last_page(page: Page) -> int | None:

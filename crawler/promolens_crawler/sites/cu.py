@@ -48,13 +48,13 @@ def page_request(home: str, listing: Listing, number: int, tokens: Tokens) -> Re
 def read(answer: Answer, listing: Listing) -> ParsedPage:
     """Read a fragment, or what a browser rendered of it. Raises CrawlError."""
     page = page_of(answer)
-    read = read_cards(map(fields, page.tree.css(_CARDS)), RULES, listing, page.url)
+    found = read_cards(map(fields, page.tree.css(_CARDS)), RULES, listing, page.url)
     nothing = page.has("#nothing")
-    if not read.seen and not nothing:
+    if not found.seen and not nothing:
         refuse_strange(page.tree, "li in .prodListWrap, or #nothing")
     # Both signs are asked for: a button that was renamed must not make a list short.
-    over = read.seen < PAGE_SIZE and not page.has(_MORE)
-    return ParsedPage(read.cards, read.seen, None, nothing or over, read.problems)
+    over = found.seen < PAGE_SIZE and not page.has(_MORE)
+    return ParsedPage(found.cards, found.seen, None, nothing or over, found.problems)
 
 
 def fields(card: LexborNode) -> RawCard | None:

@@ -56,17 +56,17 @@ def page_request(home: str, listing: Listing, number: int, tokens: Tokens) -> Re
 def read(answer: Answer, listing: Listing) -> ParsedPage:
     """Read a page. Raises CrawlError."""
     page = page_of(answer)
-    read = read_cards(map(fields, page.tree.css(".itemWrap")), RULES, listing, page.url)
+    found = read_cards(map(fields, page.tree.css(".itemWrap")), RULES, listing, page.url)
     total = page.script_number(_TOTAL)
     grid = page.tree.css_first("section.itemList")
     # A grid with other children than cards has changed; an empty one lies beyond the end.
     empty = grid is not None and next(grid.iter(), None) is None
-    if not read.seen and (total is None or not empty):
+    if not found.seen and (total is None or not empty):
         refuse_strange(page.tree, ".itemWrap, or an empty section.itemList with totalCount")
-    problems = read.problems
+    problems = found.problems
     if total is None:
         problems += (Problem("total-missing", "expected totalCount, received none"),)
-    return ParsedPage(read.cards, read.seen, total, not read.seen, problems)
+    return ParsedPage(found.cards, found.seen, total, not found.seen, problems)
 
 
 def fields(card: LexborNode) -> RawCard | None:

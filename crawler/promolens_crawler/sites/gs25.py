@@ -111,11 +111,11 @@ def read(answer: Answer, listing: Listing) -> ParsedPage:
         raise PageDriftError(
             f"Expected page {answer.number}. Received page {page + 1}. The way of paging changed."
         )
-    read = read_cards(map(fields, rows), RULES, listing, answer.url)
-    total, problems = _total(_whole(pagination.get("totalNumberOfResults")), read.problems)
+    found = read_cards(map(fields, rows), RULES, listing, answer.url)
+    total, problems = _total(_whole(pagination.get("totalNumberOfResults")), found.problems)
     pages = _whole(pagination.get("numberOfPages"))
     over = not rows or (pages is not None and answer.number >= pages)
-    return ParsedPage(read.cards, read.seen, total, over, problems)
+    return ParsedPage(found.cards, found.seen, total, over, problems)
 
 
 def fields(row: Any) -> RawCard | None:
@@ -176,13 +176,13 @@ def _flags(boxes: Iterable[LexborNode]) -> Iterable[Badge]:
 
 def _read_rendered(answer: Answer, listing: Listing) -> ParsedPage:
     page = page_of(answer)
-    read = read_cards(map(rendered_fields, _rendered_cards(page)), RULES, listing, page.url)
-    nothing = not read.seen and _NOTHING in page.tree.text()
-    if not read.seen and not nothing:
+    found = read_cards(map(rendered_fields, _rendered_cards(page)), RULES, listing, page.url)
+    nothing = not found.seen and _NOTHING in page.tree.text()
+    if not found.seen and not nothing:
         refuse_strange(page.tree, f"li with .prod_box, or {_NOTHING}")
     stated = attribute(page.tree.css_first("#declared-total"), "value")
-    total, problems = _total(whole_number(stated), read.problems)
-    return ParsedPage(read.cards, read.seen, total, nothing, problems)
+    total, problems = _total(whole_number(stated), found.problems)
+    return ParsedPage(found.cards, found.seen, total, nothing, problems)
 
 
 def _rendered_cards(page: Page) -> list[LexborNode]:

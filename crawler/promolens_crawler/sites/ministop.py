@@ -38,8 +38,8 @@ def read(answer: Answer, listing: Listing) -> ParsedPage:
     if not isinstance(records, list):
         raise PageDriftError("Expected a list in recordList. Received something else.")
     folder = listing.parameters["folder"]
-    read = read_cards((fields(one, folder) for one in records), RULES, listing, answer.url)
-    return ParsedPage(read.cards, read.seen, None, not records, read.problems)
+    found = read_cards((fields(one, folder) for one in records), RULES, listing, answer.url)
+    return ParsedPage(found.cards, found.seen, None, not records, found.problems)
 
 
 def fields(record: Any, folder: str) -> RawCard | None:

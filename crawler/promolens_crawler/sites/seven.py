@@ -78,15 +78,15 @@ def read(answer: Answer, listing: Listing) -> ParsedPage:
     """Read the page, a fragment, or what a browser rendered of them. Raises CrawlError."""
     page = page_of(answer)
     items = outermost(page.tree.css(_CARD_PARTS), "li")
-    read = read_cards(map(fields, items), RULES, listing, page.url)
-    nothing = not read.seen and _says_nothing(page)
-    if not read.seen and not nothing:
+    found = read_cards(map(fields, items), RULES, listing, page.url)
+    nothing = not found.seen and _says_nothing(page)
+    if not found.seen and not nothing:
         refuse_strange(page.tree, "li with .infowrap, or #listCnt 0")
     total = page.script_number(_TOTAL)
-    problems = read.problems
+    problems = found.problems
     if total is None and page.number == 1:
         problems += (Problem("total-missing", "expected intTotalCount, received none"),)
-    return ParsedPage(read.cards, read.seen, total, nothing, problems)
+    return ParsedPage(found.cards, found.seen, total, nothing, problems)
 
 
 def fields(card: LexborNode) -> RawCard | None:

@@ -33,7 +33,8 @@ return {
 };
 """
 _TAKE = """
-const html = (element) => element.outerHTML;
+// The driver cannot hand over a lone surrogate; U+FFFD stands for it, as in plain HTML.
+const html = (element) => element.outerHTML.toWellFormed();
 const rows = Array.from(document.querySelectorAll(arguments[0]));
 window.scrollTo(0, 0);
 return {
