@@ -102,12 +102,16 @@ def test_spellings_of_one_product_do_not_contradict(names: tuple[str, ...]) -> N
         ("달빛)즉석밥210g", "달빛)즉석밥210g*3입", "size"),
         ("달빛)새벽라면컵", "달빛)새벽라면봉지", "container"),
         ("달빛)보리콜라캔", "달빛)보리콜라P500", "container"),
+        # half of each name is another name
+        ("달빛)반반순살찜닭200g", "달빛)반반제육볶음200g", "rest"),
+        ("달빛)반반찜닭", "달빛)반반제육", None),
+        ("달빛)부드러운반반순살찜닭", "달빛)반반순살찜닭매일", None),
         # weight and count do not compare
         ("달빛)카스텔라138g", "달빛)카스텔라6입", None),
         ("달빛)새벽라면사발", "달빛)새벽라면컵", None),
     ],
 )
-def test_sizes_and_containers_that_differ(one: str, other: str, why: str | None) -> None:
+def test_sizes_containers_and_rests_that_differ(one: str, other: str, why: str | None) -> None:
     assert contradiction(reading(one), reading(other)) == why
 
 

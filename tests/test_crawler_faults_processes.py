@@ -189,3 +189,44 @@ def test_an_archive_on_a_full_disk_stops_the_crawl_until_there_is_room(
     db = shell.database()
     assert live(db, Chain.EMART24) == set(shops.truth(Chain.EMART24))
     db.close()
+
+
+def test_the_daemon_makes_up_for_missed_crawls_serves_numbers_and_stops(
+    shell: Shell, shops: Shops
+) -> None:
+    from urllib.request import urlopen
+
+    config = shell.folder / "demo.toml"
+    keep = {Chain.CU: shops.home(Chain.CU), Chain.EMART24: shops.home(Chain.EMART24)}
+    config.write_text(demo_config_text(keep, 0.0) + "\n[metrics]\nport = 0\n")
+    shops.set_month(_korean_month())
+    command = [sys.executable, "-m", "promolens_cli.main", "crawl", "daemon"]
+    command += ["--config", "demo.toml", "--database", "promotions.db"]
+    daemon = subprocess.Popen(
+        command, cwd=shell.folder, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert daemon.stderr is not None
+    try:
+        lines: list[str] = []
+        while sum("outcome=published" in line for line in lines) < 2:
+            lines.append(daemon.stderr.readline())
+            assert lines[-1], lines
+        port = next(line for line in lines if line.startswith("metrics: ")).rsplit(":", 1)[1]
+        with urlopen(f"http://127.0.0.1:{port.strip()}", timeout=30) as answer:
+            assert 'promolens_crawl_rows{chain="cu"} 100.0' in answer.read().decode()
+        assert any(line.startswith("making up for a missed crawl: cu, emart24") for line in lines)
+        assert any(line.startswith("next crawl of emart24: ") for line in lines)
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(WITHIN_S) == 0
+    finally:
+        if daemon.poll() is None:
+            daemon.kill()
+        daemon.stderr.close()
+        shops.set_month(MONTH)
+
+
+def _korean_month() -> str:
+    from promolens_catalog.calendar import korean_month
+    from promolens_crawler.manners import utc_now
+
+    return korean_month(utc_now())

@@ -19,6 +19,9 @@ from promolens_catalog.link_words import VARIANTS, containers, deciding_words, o
 from promolens_catalog.names import bigrams, normalise, split_prefix, without_shop_marks
 from promolens_catalog.sizes import Size, split_size
 
+# Where each name has this much that the other lacks, they are two names.
+REST_CHARACTERS = 3
+REST_SHARE = 0.4
 # Chains round and reprint weights (136 g and 165 g of one cup); a quarter more is another pack.
 SIZE_TOLERANCE = 1.25
 
@@ -100,7 +103,8 @@ def contradiction(a: Reading, b: Reading) -> str | None:
 
     Returns:
         `variant` (one name has a flavour or the like that the other lacks, or each has its own),
-        `size` (both state one, and they differ by more than a quarter), or `container`.
+        `size` (both state one, and they differ by more than a quarter), `container`, or `rest`
+        (two fifths of either name, three characters at least, are not in the other one).
     """
     ours, theirs = _beyond(a, b), _beyond(b, a)
     if (ours and theirs) or not VARIANTS.isdisjoint(ours | theirs):
@@ -110,7 +114,14 @@ def contradiction(a: Reading, b: Reading) -> str | None:
         return "size"
     if a.containers and b.containers and not a.containers & b.containers:
         return "container"
+    if _has_rest(a, b) and _has_rest(b, a):
+        return "rest"
     return None
+
+
+def _has_rest(a: Reading, b: Reading) -> bool:
+    rest = len(uncovered(a.core, b.full))
+    return rest >= REST_CHARACTERS and rest >= REST_SHARE * len(a.core)
 
 
 def _beyond(a: Reading, b: Reading) -> set[str]:

@@ -184,8 +184,8 @@ def _candidates(
                 if entry.product is not None:
                     continue
                 for other in indexes[asked].nearest(readings[asking, row]):
-                    pair = ((asking, row), (asked, other))
-                    found[pair if asking == one else pair[::-1]] = None
+                    here, there = (asking, row), (asked, other)
+                    found[(here, there) if asking == one else (there, here)] = None
         yield from sorted(found)
 
 

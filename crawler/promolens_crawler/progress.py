@@ -34,6 +34,8 @@ class _Terminal:
         self._bars = bars
 
     def chain(self, chain: Chain, listings: Sequence[str]) -> Watcher:
+        for before in self._bars.tasks:
+            self._bars.update(before.id, total=before.completed, note="")
         task = self._bars.add_task(str(chain), total=None, note="")
         return _Bar(self._bars, task, len(listings))
 
