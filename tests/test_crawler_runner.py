@@ -1,4 +1,4 @@
-"""What follows a run: alerts, metrics and old archives, none of which may fail it; and its plans."""
+"""What follows a run: alerts, metrics and old archives, none of which may fail it; its plans."""
 
 from __future__ import annotations
 
