@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,8 +15,11 @@ from crawl_desk import NOW, SITE, Bench, barcode, make_bench
 from promolens_catalog import publishing, snapshots, staging
 from promolens_catalog.chains import Chain
 from promolens_catalog.database import Database, open_database
+from promolens_catalog.kinds import Kind
 from promolens_crawler.errors import FetchFailedError, SourceGoneError
 from promolens_crawler.locks import ChainBusyError, chain_lock
+from promolens_crawler.offers import staged_page_of
+from promolens_crawler.pages import Card, ParsedPage, Problem
 from promolens_crawler.pipeline import crawl_chain
 from promolens_crawler.results import ChainResult, Outcome, exit_status, log_line
 
@@ -469,6 +473,44 @@ def test_the_month_may_be_given(lite: Bench) -> None:
     published = snapshots.published_snapshot(lite.db, EMART24)
     assert published is not None
     assert published.month == "2026-01"
+
+
+def test_a_month_older_than_the_published_one_is_refused_once(lite: Bench) -> None:
+    run(lite)
+    before = live(lite)
+    lite.clock.move(days=1)
+    result = run(lite, month="2026-01")
+    assert (result.outcome, result.reason) == ("failed", "refused")
+    assert "began after the published one" in result.message
+    assert live(lite) == before
+    assert staging.crawls(lite.db, limit=1)[0].state == "failed"  # not tried again for ever
+
+
+def test_what_a_hostile_shop_says_cannot_steer_a_terminal(lite: Bench) -> None:
+    def redirect(_listing: str, _number: int) -> None:
+        raise SourceGoneError("Received a redirect to \x1b]0;owned\x07\x1b[2J\u202e/\ud800.")
+
+    lite.shop.before = redirect
+    result = run(lite)
+    assert result.message == "Received a redirect to ?]0;owned??[2J?/?."
+    assert result.crawl_id is not None
+    assert "\x1b" not in staging.crawl_record(lite.db, result.crawl_id).reason
+
+
+def test_a_page_of_nothing_but_faults_does_not_fill_the_catalog() -> None:
+    faults = tuple(Problem("price-unreadable", f"row {n}", n) for n in range(5000))
+    page = staged_page_of(ParsedPage((), 5000, None, True, faults), EMART24, "2026-02", "x", 1, "")
+    assert len(page.problems) == 201
+    assert page.problems[-1].detail == "and 4800 more of this page"
+    assert page.cards_seen == 5000
+
+
+def test_a_card_that_storage_would_refuse_is_an_anomaly_and_stops_nothing() -> None:
+    good = Card("별빛)물결칩", 1000, Kind.ONE_PLUS_ONE)
+    cards = (good, replace(good, name="ㅋ" * 201), replace(good, image_url="x" * 3000), good)
+    page = staged_page_of(ParsedPage(cards, 4), EMART24, "2026-02", "one", 1, "")
+    assert [offer.name for offer in page.offers] == ["별빛)물결칩"] * 2
+    assert [row.code for row in page.problems] == ["card-unreadable"] * 2
 
 
 def test_every_site_has_distinct_listing_keys() -> None:

@@ -156,13 +156,14 @@ def test_a_run_that_is_stopped_takes_no_further_chain(db: Database, tmp_path: Pa
 def test_a_live_shop_with_known_hours_is_planned_within_them(tmp_path: Path) -> None:
     from promolens_crawler.config import ACKNOWLEDGEMENTS
 
+    def window(**source: object) -> object:
+        tables = {"crawler": {"contact": "crawler@example.org"}, "sources": {"gs25": source}}
+        return chain_plans(config_of(tables, tmp_path))[Chain.GS25].window
+
     live = {"enabled": True, "acknowledged": ACKNOWLEDGEMENTS[Chain.GS25]}
-    tables = {"crawler": {"contact": "crawler@example.org"}, "sources": {"gs25": live}}
-    assert chain_plans(config_of(tables, tmp_path))[Chain.GS25].window == visit_window("0400-0845")
-    live["visit_window"] = "0500-0600"
-    assert chain_plans(config_of(tables, tmp_path))[Chain.GS25].window == visit_window("0500-0600")
-    tables["sources"] = {"gs25": LOOPBACK}
-    assert chain_plans(config_of(tables, tmp_path))[Chain.GS25].window is None
+    assert window(**live) == visit_window("0400-0845")
+    assert window(**live, visit_window="0500-0600") == visit_window("0500-0600")
+    assert window(**LOOPBACK) is None
     with pytest.raises(InputError, match="Expected a source that is switched on"):
         chain_plans(config_of({}, tmp_path))
 

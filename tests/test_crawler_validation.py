@@ -298,6 +298,19 @@ def test_a_median_price_that_doubles_holds() -> None:
     assert codes(validate(facts(dear), LAST)) == ["price-median"]
 
 
+@pytest.mark.parametrize(("outside", "severity"), [(4, Severity.NOTE), (5, Severity.HOLD)])
+def test_dates_of_another_month_hold_above_two_percent(outside: int, severity: Severity) -> None:
+    """4 of 200 rows are 2 %. A window that begins in the month before and reaches into it is one
+    of the month."""
+    rows = offers(100, 100)
+    over = {"valid_from": date(2026, 1, 1), "valid_until": date(2026, 1, 31)}
+    into = {"valid_from": date(2026, 1, 16), "valid_until": date(2026, 2, 1)}
+    odd = tuple(replace(row, valid_until_inferred=False, **over) for row in rows[:outside])
+    fine = tuple(replace(row, valid_until_inferred=False, **into) for row in rows[100:150])
+    crawl = facts((*odd, *rows[outside:100], *fine, *rows[150:]))
+    assert [(f.code, f.severity) for f in validate(crawl, LAST)] == [("window", severity)]
+
+
 def test_one_code_for_two_products_is_noted_and_many_hold() -> None:
     rows = offers(100, 100)
     one = (replace(rows[0], barcode=rows[7].barcode), *rows[1:])

@@ -159,6 +159,8 @@ def _offer_json(offer: Offer) -> dict[str, Any]:
 
 
 def _diff_text(found: Diff, rows: int) -> str:
+    from promolens_crawler.plain import plain
+
     lines = [f"{len(found.added)} began, {len(found.ended)} ended, {len(found.changed)} changed"]
     lines += [f"+ {_offer_line(offer)}" for offer in found.added[:rows]]
     lines += [f"- {_offer_line(offer)}" for offer in found.ended[:rows]]
@@ -169,7 +171,7 @@ def _diff_text(found: Diff, rows: int) -> str:
     most = max(len(found.added), len(found.ended), len(found.changed))
     if most > rows:
         lines.append(f"(--rows {most} shows all)")
-    return "\n".join(lines)
+    return plain("\n".join(lines), limit=1_000_000)
 
 
 def _offer_line(offer: Offer) -> str:

@@ -227,7 +227,7 @@ def config_of(tables: Mapping[str, Any], folder: Path) -> CrawlerConfig:
     limits = fill(Limits, table_of(crawler.pop("limits", {}), "crawler.limits"), "crawler.limits")
     plan = table_of(crawler.pop("schedule", {}), "crawler.schedule")
     fill(SchedulePlan, plan, "crawler.schedule")
-    named = table_of(rest.pop("sources", {}), "sources")
+    named = dict(table_of(rest.pop("sources", {}), "sources"))
     sources = {chain: _source(chain, named.pop(chain, {}), plan) for chain in Chain}
     for name in named:
         raise InputError(

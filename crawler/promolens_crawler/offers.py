@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from promolens_catalog.calendar import first_day, last_day
 from promolens_catalog.chains import Chain
 from promolens_catalog.offers import Offer
@@ -9,6 +12,8 @@ from promolens_catalog.rows import check_offer
 from promolens_catalog.staging import AnomalyRow, StagedPage
 from promolens_crawler.pages import Card, ParsedPage
 from promolens_runtime.errors import InputError
+
+MAX_OF_ONE_CODE = 200
 
 
 def offer_of_card(card: Card, chain: Chain, month: str) -> Offer:
@@ -62,5 +67,20 @@ def staged_page_of(
         declared_total=parsed.declared_total,
         end_seen=parsed.end_seen,
         offers=tuple(offers),
-        problems=tuple(problems),
+        problems=tuple(_bounded(problems)),
     )
+
+
+def _bounded(problems: Sequence[AnomalyRow]) -> list[AnomalyRow]:
+    """Keep the first of each code: a page of nothing but faults must not fill the catalog."""
+    counts = Counter(row.code for row in problems)
+    kept: list[AnomalyRow] = []
+    seen: Counter[str] = Counter()
+    for row in problems:
+        seen[row.code] += 1
+        if seen[row.code] <= MAX_OF_ONE_CODE:
+            kept.append(row)
+    for code, count in counts.items():
+        if count > MAX_OF_ONE_CODE:
+            kept.append(AnomalyRow(code, f"and {count - MAX_OF_ONE_CODE} more of this page"))
+    return kept

@@ -24,6 +24,7 @@ from promolens_crawler.errors import SourceGoneError
 from promolens_crawler.judging import baseline_of, crawl_facts
 from promolens_crawler.locks import ChainBusyError, LockLostError, chain_lock
 from promolens_crawler.paging import PagingLimits
+from promolens_crawler.plain import plain
 from promolens_crawler.reading import (
     Keeper,
     MonthTurnedError,
@@ -146,7 +147,10 @@ def _guarded(job: Job, desk: Desk) -> ChainResult:
         return ChainResult(chain, Outcome.FAILED, month, "storage", str(error))
     except OSError as error:
         place = f" at {error.filename}" if error.filename else ""
-        line = f"Expected to keep pages. Received {error.strerror or error}{place}. Make room."
+        line = (
+            f"Expected to write what was read. Received {error.strerror or error}{place}. Make "
+            "room and check permissions; the next crawl goes on."
+        )
         return ChainResult(chain, Outcome.FAILED, month, "disk", line)
     except Exception as error:
         log.exception("crawl of %s failed", chain)
@@ -257,20 +261,20 @@ class _Crawl:
     # ---- ending
 
     def _fail(self, record: CrawlRecord, failed: ReadingError) -> ChainResult:
-        error = failed.error
+        error, message = failed.error, plain(str(failed.error))
         gone = isinstance(error, SourceGoneError)
         result = self._result(
             record,
             Outcome.GONE if gone else Outcome.FAILED,
             reason=error.reason,
-            message=str(error),
+            message=message,
         )
         if isinstance(error, LockLostError):
             return result  # another process may be going on with this very crawl
         db, now = self._desk.db, self._now(record)
-        anomaly = AnomalyRow(error.reason, str(error), listing=failed.listing, number=failed.number)
+        anomaly = AnomalyRow(error.reason, message, listing=failed.listing, number=failed.number)
         staging.add_anomalies(db, record.id, [anomaly])
-        self._finish(record, "failed", f"{error.reason}: {error}")
+        self._finish(record, "failed", f"{error.reason}: {message}")
         self._mark("gone" if gone else "stale", error.reason, now)
         return result
 
@@ -282,7 +286,13 @@ class _Crawl:
         self._check_lock()
         if holds(findings):
             return self._hold(record, facts, findings, now)
-        done = publishing.publish(db, record.id, now, self._desk.linker)
+        try:
+            done = publishing.publish(db, record.id, now, self._desk.linker)
+        except InputError as error:
+            if error.__cause__ is not None:
+                raise  # the storage failed, and not this crawl
+            self._finish(record, "failed", f"refused: {error}")
+            return self._result(record, Outcome.FAILED, reason="refused", message=str(error))
         return self._result(
             record,
             Outcome.PUBLISHED if done.added or done.ended else Outcome.UNCHANGED,

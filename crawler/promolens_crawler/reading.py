@@ -16,6 +16,7 @@ from promolens_crawler.errors import CrawlError, PageDriftError
 from promolens_crawler.offers import staged_page_of
 from promolens_crawler.pages import Answer, ParsedPage
 from promolens_crawler.paging import ListingMovedError, PageFacts, Paging, PagingLimits
+from promolens_crawler.plain import plain
 from promolens_crawler.sites.base import Listing, Site
 from promolens_crawler.transports.base import ListSession, Transport
 
@@ -96,7 +97,8 @@ def read_listing(reading: Reading, listing: Listing, staged: Sequence[StagedPage
     except ReadingError as failed:
         if not isinstance(failed.error, ListingMovedError):
             raise
-        log.warning("%s %s: reading it again: %s", reading.site.chain, listing.key, failed.error)
+        why = plain(str(failed.error))
+        log.warning("%s %s: reading it again: %s", reading.site.chain, listing.key, why)
         drop_listing(reading.db, reading.crawl_id, listing.key)
         _read_once(reading, listing, ())
 

@@ -17,6 +17,7 @@ from unicodedata import category
 from urllib.parse import urlsplit
 
 from promolens_catalog.barcodes import has_check_digit
+from promolens_catalog.calendar import first_day, last_day
 from promolens_catalog.chains import Chain
 from promolens_catalog.kinds import Kind
 from promolens_catalog.offers import MAX_NAME_CHARACTERS, MAX_PRICE_KRW, Offer
@@ -31,6 +32,7 @@ PERCENT_SHARES = (
     "max_bad_check_digit_share",
     "max_badge_disagreement_share",
     "max_repeated_id_share",
+    "max_outside_month_share",
 )
 
 
@@ -76,6 +78,7 @@ class Thresholds:
         max_bad_check_digit_share: codes in image addresses with a wrong check digit, of all rows.
         max_badge_disagreement_share: cards whose badge text, class and list disagree, of all cards.
         max_repeated_id_share: rows that share barcode or id with a different product.
+        max_outside_month_share: rows whose own dates lie outside the month of the crawl.
         first_min_rows: the least a chain's first snapshot may have.
         baseline_max_age_days: an older snapshot says nothing about the counts of today.
     """
@@ -95,6 +98,7 @@ class Thresholds:
     max_bad_check_digit_share: float = 0.02
     max_badge_disagreement_share: float = 0.005
     max_repeated_id_share: float = 0.02
+    max_outside_month_share: float = 0.02
     first_min_rows: int = 10
     baseline_max_age_days: int = 62
 
@@ -492,6 +496,23 @@ def _prices(case: _Case) -> Iterator[Finding]:
         )
 
 
+def _windows(case: _Case) -> Iterator[Finding]:
+    """Dates that a card shows must touch the month of its list."""
+    start, end = first_day(case.crawl.month), last_day(case.crawl.month)
+    outside = sum(
+        not offer.valid_until_inferred and (offer.valid_until < start or offer.valid_from > end)
+        for offer in case.crawl.offers
+    )
+    if outside:
+        over = outside > case.limits.max_outside_month_share * case.now.rows
+        yield Finding(
+            "window",
+            f"dates within {case.crawl.month} where a card shows them",
+            f"{outside} rows outside",
+            Severity.HOLD if over else Severity.NOTE,
+        )
+
+
 def _repeated_ids(case: _Case) -> Iterator[Finding]:
     """One id or barcode on different things: the page mixes up its rows."""
     by_id: dict[tuple[str, Kind], set[tuple[str, int]]] = {}
@@ -518,5 +539,6 @@ RULES: tuple[Callable[[_Case], Iterator[Finding]], ...] = (
     _badges,
     _kinds,
     _prices,
+    _windows,
     _repeated_ids,
 )

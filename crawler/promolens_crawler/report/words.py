@@ -44,6 +44,7 @@ CODES = {
     "listing-broken": "목록을 끝까지 확인하지 못함",
     "month-turned": "수집 중에 달이 바뀜",
     "abandoned": "중단된 수집을 버리고 새로 시작함",
+    "refused": "더 새로운 목록이 이미 발행됨",
     "storage": "데이터베이스 문제",
     "disk": "저장 공간 부족",
     "archive": "보관한 페이지가 손상됨",
@@ -71,6 +72,7 @@ CODES = {
     "kind-mix": "행사 종류의 비율이 달라짐",
     "price-range": "가격 범위를 벗어난 행",
     "price-median": "가격 중앙값이 크게 달라짐",
+    "window": "행사 기간이 이 달을 벗어남",
     "id-repeated": "한 번호를 여러 상품이 씀",
     # what was odd on a page
     "badge-missing": "행사 표시가 없음",
