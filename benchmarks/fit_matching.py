@@ -357,7 +357,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=3, help="with other folds each time (3)")
     parser.add_argument("--precision", type=float, default=0.985, help="wanted on new products")
-    parser.add_argument("--sure", type=float, default=0.95, help="share of resamples it holds in")
+    parser.add_argument("--sure", type=float, default=0.96, help="share of resamples it holds in")
     parser.add_argument("--out", type=Path, default=Path("runs/matching"))
     parser.add_argument("--plain", action="store_true", help="without monotonic constraints")
     parser.add_argument("--write", action="store_true", help=f"write {MODEL_FILE.name}")
