@@ -205,13 +205,15 @@ def _say(line: str) -> None:
 
 
 def _print_results(results: Sequence[ChainResult], *, as_json: bool) -> None:
+    from promolens_crawler.plain import plain
+
     if as_json:
         print(json.dumps([_json(one) for one in results], ensure_ascii=False, indent=1))
         return
     for one in results:
         print(_line(one))
         if one.message:
-            print("\n".join(f"    {line}" for line in one.message.splitlines()))
+            print("\n".join(f"    {line}" for line in plain(one.message).splitlines()))
         if one.outcome == "held":
             print(f"    look:    promolens crawl diff {one.chain}")
             print(f"    publish: promolens crawl approve {one.snapshot_id}")

@@ -13,6 +13,9 @@ from promolens_catalog.chains import CHAINS, Chain
 from promolens_catalog.database import Database
 from promolens_catalog.snapshots import Snapshot, SourceState
 from promolens_catalog.staging import CrawlRecord
+from promolens_crawler.plain import plain
+
+MAX_TEXT_CHARACTERS = 100_000
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ def as_text(statuses: Sequence[ChainStatus], now: datetime) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    return "\n".join([*lines, *(line for status in statuses for line in todo_lines(status))])
+    waiting = [line for status in statuses for line in todo_lines(status)]
+    return plain("\n".join([*lines, *waiting]), limit=MAX_TEXT_CHARACTERS)
 
 
 def todo_lines(status: ChainStatus) -> list[str]:
