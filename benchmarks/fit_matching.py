@@ -59,6 +59,7 @@ MODEL_VERSION = 1
 INNER_FOLDS = 4
 GRID = tuple(round(0.5 + 0.01 * step, 2) for step in range(49))
 REVIEW_AT_LEAST = 0.3
+_ASKING = Chain.SEVEN
 # More likeness never lowers a score and more difference never raises it: that keeps trees from
 # learning accidents of one month.
 RISING = {
@@ -310,7 +311,6 @@ def as_published(problem: Problem, count: int, threshold: float) -> dict[str, An
     truth = problem.truth
     codes = dict.fromkeys(row.barcode for rows in truth.rows.values() for row in rows)
     items = {barcode: number for number, barcode in enumerate(codes)}
-    chains = dict(zip(truth.rows, Chain, strict=False))
     sides = folds(problem, count, seed=0)
     fold_of = {
         maker: fold
@@ -322,22 +322,10 @@ def as_published(problem: Problem, count: int, threshold: float) -> dict[str, An
         first, second, _ = fit(problem, ~(sides == fold).any(axis=1), fold, plain=False)
         model = LinkModel(MODEL_VERSION, threshold, REVIEW_AT_LEAST, first, second)
         for name, rows in truth.rows.items():
-            known = [
-                KnownName(
-                    items[row.barcode],
-                    chains[other],
-                    row.listed.name,
-                    row.listed.price_krw,
-                    row.listed.kind,
-                    live=True,
-                )
-                for other, some in truth.rows.items()
-                for row in some
-                if other != name
-            ]
-            offers = [_offer(chains[name], number, row) for number, row in enumerate(rows)]
-            links = link_offers(offers, known, {}, model)
+            known = _known_elsewhere(truth, name, items)
             held = {one.item_id for one in known}
+            offers = [_offer(number, row) for number, row in enumerate(rows)]
+            links = link_offers(offers, known, {}, model)
             for offer, row in zip(offers, rows, strict=True):
                 if fold_of.get(row.maker_code) == fold:
                     found.update(_outcome(links[offer], items[row.barcode], held))
@@ -348,11 +336,29 @@ def as_published(problem: Problem, count: int, threshold: float) -> dict[str, An
     }
 
 
-def _offer(chain: Chain, number: int, row: TruthRow) -> Offer:
+def _known_elsewhere(truth: TruthLists, name: str, items: dict[str, int]) -> list[KnownName]:
+    """Return the rows of the other lists, each list as a chain of its own."""
+    others = (rows for other, rows in truth.rows.items() if other != name)
+    chains = (chain for chain in Chain if chain != _ASKING)
+    return [
+        KnownName(
+            items[row.barcode],
+            chain,
+            row.listed.name,
+            row.listed.price_krw,
+            row.listed.kind,
+            live=True,
+        )
+        for chain, rows in zip(chains, others, strict=False)
+        for row in rows
+    ]
+
+
+def _offer(number: int, row: TruthRow) -> Offer:
     day = date(2026, 2, 1)
     kind = Kind(row.listed.kind)
     name, price_krw = row.listed.name, row.listed.price_krw
-    return Offer(chain, name, price_krw, kind, day, day, site_id=str(number))
+    return Offer(_ASKING, name, price_krw, kind, day, day, site_id=str(number))
 
 
 def _outcome(link: Link, item_id: int, held: set[int]) -> Iterator[str]:
@@ -438,47 +444,60 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> int:
-    """Cross-validate, choose, fit on everything, report."""
-    args = arguments()
-    started = time.perf_counter()
-    problem = load(args.lists)
+def cross_validated(problem: Problem, args: argparse.Namespace) -> dict[str, list[list[Answered]]]:
+    """Return, for each repeat, the answers of the first table, of both, and of both with rule."""
     parts: dict[str, list[list[Answered]]] = {"first": [], "no rule": [], "shipped": []}
+    started = time.perf_counter()
     for seed in range(args.repeats):
         first, second = out_of_fold(problem, args.folds, seed, args.plain)
         parts["first"].append(answers(problem, first))
         parts["no rule"].append(answers(problem, second, rule=False))
         parts["shipped"].append(answers(problem, second))
         print(f"repeat {seed + 1}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    return parts
+
+
+def final_model(problem: Problem, accept_at_least: float, plain: bool) -> LinkModel:
+    """Fit on all makers."""
+    first, second, _ = fit(problem, np.ones(len(problem.same), bool), seed=1, plain=plain)
+    trained_on = frozenset(problem.truth.sha256.values())
+    return LinkModel(MODEL_VERSION, accept_at_least, REVIEW_AT_LEAST, first, second, trained_on)
+
+
+def show(report: dict[str, Any], wanted: float) -> None:
+    """Print the report as Markdown."""
+    print(table(report["curves"]["shipped"], report["chosen"], wanted))
+    for name, lines in report["curves"].items():
+        some = ", ".join(f"{at_precision(lines, p):.4f} at {p}" for p in (wanted, 0.99))
+        print(f"\n{name}: recall {some}")
+    baseline = report["baseline"]
+    print(f"\nplain rule (bigram Dice + price, margin 0.1): {json.dumps(baseline)}")
+    print(f"\nas published, one list hidden at a time: {json.dumps(report['as_published'])}")
+
+
+def main() -> int:
+    """Cross-validate, choose, fit on everything, report."""
+    args = arguments()
+    problem = load(args.lists)
+    parts = cross_validated(problem, args)
     curves = {name: curve(problem, some, args.precision) for name, some in parts.items()}
     chosen = choose(curves["shipped"], args.sure)
-    published = as_published(problem, args.folds, chosen)
-    seen = np.ones(len(problem.same), bool)
-    first_trees, second_trees, _ = fit(problem, seen, seed=1, plain=args.plain)
-    trained_on = frozenset(problem.truth.sha256.values())
-    model = LinkModel(MODEL_VERSION, chosen, REVIEW_AT_LEAST, first_trees, second_trees, trained_on)
-    print(table(curves["shipped"], chosen, args.precision))
-    baseline = dice_baseline(problem, 0.98)
-    for name, lines in curves.items():
-        print(f"\n{name}: recall {at_precision(lines, args.precision):.4f} at {args.precision}, "
-              f"{at_precision(lines, 0.99):.4f} at 0.99")  # fmt: skip
-    print(f"\nplain rule (bigram Dice + price, margin 0.1): {baseline[0]:.4f} at {baseline[1]:.4f}")
-    print(f"\nas published, one list's barcodes hidden at a time: {json.dumps(published)}")
-    args.out.mkdir(parents=True, exist_ok=True)
     report = {
         "lists": {name: len(rows) for name, rows in problem.truth.rows.items()},
         "pairs_compared": len(problem.same),
         "folds": args.folds,
         "repeats": args.repeats,
         "chosen": chosen,
-        "as_published": published,
-        "baseline": {"precision": baseline[0], "recall": baseline[1]},
+        "as_published": as_published(problem, args.folds, chosen),
+        "baseline": dict(zip(("precision", "recall"), dice_baseline(problem, 0.98), strict=True)),
         "curves": curves,
-        "seconds": round(time.perf_counter() - started, 1),
     }
+    show(report, args.precision)
+    args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "matching.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     write_plot(curves["shipped"], chosen, args.precision, args.out / "matching.png")
     if args.write:
+        model = final_model(problem, chosen, args.plain)
         text = json.dumps(model_to_json(model), separators=(",", ":"))
         MODEL_FILE.write_text(text + "\n", "utf-8")
         print(f"\nmodel: {MODEL_FILE}", file=sys.stderr)

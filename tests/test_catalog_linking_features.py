@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from promolens_catalog.link_features import (
@@ -130,6 +130,7 @@ def test_a_facet_decides_only_beside_another_one() -> None:
     assert not VARIANTS & FACETS
 
 
+@example(Listed("0", 1), Listed("00", 1))
 @given(LISTED, LISTED)
 def test_comparing_has_no_direction_and_no_holes(one: Listed, other: Listed) -> None:
     a, b = read(one), read(other)

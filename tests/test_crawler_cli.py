@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -98,6 +100,18 @@ def test_a_held_snapshot_is_looked_at_approved_and_rolled_back(run: Run, shops: 
     assert status == 0
     assert re.search(r"as version \d+: \d+ rows began, 0 ended", out)
     assert re.search(r"(?m)^emart24 +ok +60 ", run("crawl status")[1])
+
+
+def test_the_report_links_to_the_archived_pages(run: Run, shops: Shops) -> None:
+    shops.set_modes(Chain.EMART24, "badge")
+    run(f"crawl run emart24 {CRAWL}")
+    Path("pages").mkdir()
+    assert run("crawl report --config demo.toml --out pages/report.html")[0] == 0
+    links = re.findall(r'href="([^"#]+)"', Path("pages/report.html").read_text("utf-8"))
+    assert links
+    for link in links:
+        page = gzip.decompress((Path("pages") / unquote(link)).read_bytes()).decode()
+        assert "4+1" in page
 
 
 def test_a_rejected_snapshot_is_gone(run: Run, shops: Shops) -> None:

@@ -334,13 +334,10 @@ def _size_agrees(a: Reading, b: Reading) -> float:
     ratio = _size_ratio(a.size, b.size)
     if ratio is not None:
         return 1.0 if ratio == 1.0 else -1.0
-    for cut, other in ((a, b), (b, a)):
-        numbers = _numbers(other)
-        if cut.cut_number and numbers:
-            if any(number.startswith(cut.cut_number) for number in numbers):
-                return 0.5
-            return -0.5 if len(cut.cut_number) > 1 else 0.0
-    return 0.0
+    sides = [side for side in ((a, b), (b, a)) if side[0].cut_number and _numbers(side[1])]
+    if any(n.startswith(cut.cut_number) for cut, other in sides for n in _numbers(other)):
+        return 0.5
+    return -0.5 if any(len(cut.cut_number) > 1 for cut, _ in sides) else 0.0
 
 
 def _numbers(reading: Reading) -> tuple[str, ...]:
