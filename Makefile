@@ -13,6 +13,9 @@ OUT = android_assets
 NAME =
 EXPORT_FLAGS =
 TRAIN_FLAGS =
+SERVE_FLAGS =
+# Files go to processes of their own, the longest first (tests/conftest.py); each takes up to 1 GB.
+TEST_FLAGS = -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -26,7 +29,10 @@ JOB_STAMP := $(VENV)/.installed-job
 DEV_STAMP := $(VENV)/.installed-dev
 BENCH_STAMP := $(VENV)/.installed-bench
 CRAWL_STAMP := $(VENV)/.installed-crawl
-ROOTS := runtime training export catalog crawler demo cli
+SERVE_STAMP := $(VENV)/.installed-serve
+# npm writes this file last, so it is as new as the packages are.
+APP_PACKAGES := app/node_modules/.package-lock.json
+ROOTS := runtime training export catalog crawler server demo cli
 DEMO := demo_data
 
 # $(call q,DATA): the value of DATA as one shell word, whatever is in it.
@@ -58,8 +64,8 @@ export: $(JOB_STAMP) ## turn that run into a verified, signed bundle in OUT/bund
 	@run=$(run); out=$(call q,OUT); flags=$(call q,EXPORT_FLAGS); $(export_once)
 
 .PHONY: test
-test: $(DEV_STAMP) ## run all tests (those on real photos only where PROMOLENS_DATA says where they are)
-	@$(BIN)/pytest
+test: $(DEV_STAMP) $(if $(shell command -v npm),$(APP_PACKAGES)) ## run all tests (those on real photos only where PROMOLENS_DATA says where they are)
+	@$(BIN)/pytest $(TEST_FLAGS)
 
 ##@ Look closer
 
@@ -102,6 +108,19 @@ crawl-demo: $(CRAWL_STAMP) ## crawl those shops into promotions.db (in another s
 	$(BIN)/promolens crawl report --config demo.toml --database promotions.db; \
 	exit $$status
 
+.PHONY: serve
+serve: $(SERVE_STAMP) ## answer over HTTP on port 8000, from promotions.db; SERVE_FLAGS=--demo fills it first
+	@$(BIN)/promolens serve $(SERVE_FLAGS)
+
+##@ The camera app
+
+.PHONY: app
+app: $(APP_PACKAGES) ## build the camera app into android_assets/www (needs Node 18 or newer, and npm)
+	@node app/build.mjs
+
+.PHONY: app-packages
+app-packages: $(APP_PACKAGES) ## install what building and testing the app needs
+
 ##@ Work on promolens itself
 
 .PHONY: install
@@ -127,7 +146,8 @@ format: $(DEV_STAMP) ## let ruff order the imports and lay out the code
 
 .PHONY: clean
 clean: ## remove what was built: .venv, runs, demo_data, the bundle, caches
-	rm -rf $(VENV) $(DEMO) runs android_assets/bundle build dist *.egg-info
+	rm -rf $(VENV) $(DEMO) runs android_assets/bundle android_assets/www build dist *.egg-info
+	rm -rf app/node_modules app/.cache app/.test
 	rm -rf demo-archive demo.toml
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov
 	find $(ROOTS) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -151,13 +171,25 @@ $(JOB_STAMP): pyproject.toml
 	@touch $@
 
 $(DEV_STAMP): $(JOB_STAMP)
-	@$(PIP) -e '.[train,export,catalog,postgres,crawl,demo,dev]'
+	@$(PIP) -e '.[train,export,catalog,postgres,crawl,server,demo,dev]'
+	@touch $@
+
+$(APP_PACKAGES): app/package-lock.json
+	@command -v npm > /dev/null || { echo 'error: Expected Node and npm. Received none. \
+	On Debian: sudo apt-get install nodejs npm' >&2; exit 1; }
+	@cd app && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # Without the two gigabytes that training needs.
 $(CRAWL_STAMP): pyproject.toml
 	$(make_venv)
 	@[ $(DEV_STAMP) -nt pyproject.toml ] || $(PIP) -e '.[catalog,crawl,demo]'
+	@touch $@
+
+# With what --demo needs to crawl the stand-in shops.
+$(SERVE_STAMP): pyproject.toml
+	$(make_venv)
+	@[ $(DEV_STAMP) -nt pyproject.toml ] || $(PIP) -e '.[catalog,postgres,crawl,server,demo]'
 	@touch $@
 
 $(BENCH_STAMP): $(JOB_STAMP)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,20 +19,76 @@ from bundle_files import tiny_manifest, write_bundle
 from promolens_runtime.manifest import Manifest
 from promolens_runtime.signing import SigningKey
 
-pytest_plugins = ("catalog_support",)
+pytest_plugins = (
+    "catalog_support",
+    "server_support",
+    "bundle_store_support",
+    "stores_support",
+    "admin_support",
+)
 
 # One thread each: the machines that run the tests are small and shared.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+if "PYTEST_XDIST_WORKER" in os.environ:  # `make test`: several processes test at once
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+# A shell that starts us in the background makes us and the programs that we start ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # A shared machine stalls now and then: slowness is judged by benchmarks, not by single examples.
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
+
+
+# The files that take longest, from the longest on; `pytest --durations=0` shows it.
+LONGEST_FIRST = (
+    "training_runs",
+    "export_pipeline",
+    "crawler_transports",
+    "crawler_faults",
+    "training_ablation",
+    "demo_shops_browser",
+    "backbones_table",
+    "crawler_browser",
+    "crawler_faults_processes",
+    "demo_exam",
+    "demo_data",
+    "catalog_changes",
+    "catalog_kills",
+    "catalog_publishing",
+    "crawler_pipeline",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write expected results anew; review the diff"
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where files go to several processes: the longest first, so that all end at one time."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        last = len(LONGEST_FIRST)
+        places = {f"test_{name}.py": place for place, name in enumerate(LONGEST_FIRST)}
+        items.sort(key=lambda item: places.get(item.path.name, last))
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return the folder that `make` filled, once for all processes of this session."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder = base / name
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            making = base / f"{name}.tmp"
+            making.mkdir(exist_ok=True)
+            make(making)
+            making.rename(folder)
+    return folder
 
 
 @dataclass(frozen=True)
@@ -48,13 +107,18 @@ def keys() -> Keys:
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `int8.tflite` and `float.tflite` of one small network, made once."""
-    folder = tmp_path_factory.mktemp("tiny_models")
-    program = Path(__file__).with_name("tiny_model.py")
-    done = subprocess.run(
-        [sys.executable, str(program), str(folder)], capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return folder
+
+    def make(folder: Path) -> None:
+        program = Path(__file__).with_name("tiny_model.py")
+        done = subprocess.run(
+            [sys.executable, str(program), str(folder)],
+            capture_output=True,
+            text=True,
+            timeout=1200,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+
+    return made_once(tmp_path_factory, "tiny_models", make)
 
 
 @pytest.fixture(scope="session")

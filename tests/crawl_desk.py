@@ -123,6 +123,7 @@ def _read(answer: Answer, listing: Listing) -> ParsedPage:
             kind=listing.kind,
             barcode=barcode(number),
             image_url=f"https://shop.example/{number}.jpg",
+            category=listing.section,
         )
         for number in page["rows"]
     )

@@ -63,6 +63,7 @@ SAVED = (
     Saved(Chain.SEVEN, "rendered.html", "one-plus-one", 2, rendered=True),
     Saved(Chain.EMART24, "first.html", "all"),
     Saved(Chain.EMART24, "beyond.html", "all", 3),
+    Saved(Chain.EMART24, "section.html", "meals"),
     Saved(Chain.EMART24, "rendered.html", "all", rendered=True),
     Saved(Chain.CSPACE, "last.html", "two-plus-one", 2),
     Saved(Chain.CSPACE, "middle.html", "two-plus-one"),
@@ -74,7 +75,9 @@ SAVED = (
 
 def listing_of(chain: Chain, key: str) -> Listing:
     """The chain's listing `key`."""
-    listings = ministop.LISTINGS if chain is Chain.MINISTOP else SITES[chain].listings
+    if chain is Chain.MINISTOP:
+        return next(listing for listing in ministop.LISTINGS if listing.key == key)
+    listings = (*SITES[chain].listings, *SITES[chain].sections)
     return next(listing for listing in listings if listing.key == key)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+import resource
 import shlex
 import subprocess
 import sys
-import time
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "promolens_export": ("promolens_runtime", "promolens_training"),
     "promolens_catalog": ("promolens_runtime.errors",),
     "promolens_crawler": ("promolens_runtime.errors", "promolens_catalog"),
+    "promolens_server": ("promolens_runtime", "promolens_catalog"),
     "promolens_demo": ("promolens_runtime.errors", "promolens_catalog"),
     "promolens_cli": (
         "promolens_runtime",
@@ -36,6 +37,7 @@ MAY_IMPORT = {
         "promolens_export",
         "promolens_catalog",
         "promolens_crawler",
+        "promolens_server",
         "promolens_demo",
     ),
 }
@@ -149,13 +151,14 @@ def test_the_recogniser_runs_without_tensorflow_in_the_process() -> None:
 
 
 def test_help_is_there_at_once() -> None:
-    """Best of five, so that a busy machine does not decide."""
+    """The processor's time, the best of five: how busy the machine is does not decide."""
     program = [sys.executable, "-m", "promolens_cli.main", "--help"]
     durations_s = []
     for _ in range(5):
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(program, check=True, capture_output=True)
-        durations_s.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        durations_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(durations_s) < HELP_WITHIN_S
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from catalog_support import make_offer, stage_crawl
+from promolens_catalog import copying
 from promolens_catalog.calendar import first_day, korean_month, last_day
 from promolens_catalog.database import open_database
 from promolens_catalog.kinds import Kind
@@ -104,6 +108,68 @@ def test_a_backup_opens_and_a_damaged_catalog_is_said_to_be_so(
     database.close()
     assert run(copy, "check") == 3
     assert capsys.readouterr().out.startswith("wrong: ")
+
+
+def test_a_catalog_is_copied_to_the_other_engine_and_back(
+    catalog: Path, database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["catalog", "copy", str(catalog), database_url]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"(?m)^promotion +2$", out)
+    assert re.search(r"rows, version 1$", out)
+    back = tmp_path / "back.db"
+    assert main(["catalog", "copy", database_url, str(back), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["target"], told["version"]) == (str(back), 1)
+    assert (told["rows"]["promotion"], told["rows"]["snapshot"]) == (2, 1)
+    assert answer(back, capsys, "check") == {"ok": True, "findings": []}
+    assert answer(back, capsys, "list") == answer(catalog, capsys, "list")
+
+
+def test_a_copy_into_a_catalog_with_rows_is_refused(
+    catalog: Path, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["catalog", "copy", str(catalog), database_url]) == 0
+    for target in (database_url, str(catalog)):
+        assert main(["catalog", "copy", str(catalog), target]) == 2
+        assert "error: Expected an empty catalog in " in capsys.readouterr().err
+
+
+def test_a_copy_that_fails_leaves_no_new_file(
+    catalog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sqlite3.connect(catalog) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    target = tmp_path / "new.db"
+    assert main(["catalog", "copy", str(catalog), str(target)]) == 2
+    assert main(["catalog", "copy", str(tmp_path / "none.db"), str(target)]) == 2
+    assert "Received no file" in capsys.readouterr().err
+    assert list(tmp_path.glob("n*")) == []
+
+
+def test_a_copy_that_is_interrupted_leaves_no_new_file(
+    catalog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_connection: Connection) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(copying, "_count_on", interrupt)
+    assert main(["catalog", "copy", str(catalog), str(tmp_path / "new.db")]) == 130
+    assert list(tmp_path.glob("new*")) == []
+
+
+def test_a_copy_shows_how_far_it_is_on_a_terminal(
+    catalog: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert main(["catalog", "copy", str(catalog), str(tmp_path / "new.db")]) == 0
+    shown = re.findall(r"\r([\d,]+) of ([\d,]+) rows", capsys.readouterr().err)
+    assert [int(copied) for copied, _ in shown] == sorted(int(copied) for copied, _ in shown)
+    assert shown[-1][0] == shown[-1][1]
 
 
 @pytest.mark.parametrize(

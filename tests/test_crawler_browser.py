@@ -48,6 +48,7 @@ from tiny_shop import (
     TinyShop,
     config_for,
     names,
+    on_a_busy_machine,
     open_shop,
     read,
     rows_html,
@@ -143,6 +144,7 @@ def error_of(browser: tuple[TinyShop, Transport], site: Site = SITE) -> CrawlErr
 # ---- what leaves the browser
 
 
+@on_a_busy_machine
 def test_only_what_the_list_needs_leaves_the_browser(
     browser: tuple[TinyShop, Transport],
 ) -> None:
@@ -175,11 +177,13 @@ def test_only_what_the_list_needs_leaves_the_browser(
     assert min(shop.gaps_s()) >= DELAY_S - SERVER_JITTER_S
 
 
+@on_a_busy_machine
 def test_the_first_list_request_waits_for_its_document(
     browser: tuple[TinyShop, Transport],
 ) -> None:
     """The page asks for rows at once; the browser itself holds that back."""
     shop, transport = browser
+    furnish(shop)
     transport.open(SITE, shop.home, LISTING).fetch(1)
     times = {hit.path: hit.at_s for hit in shop.hits}
     assert times["/list?page=1"] - times["/plus.html"] >= DELAY_S - SERVER_JITTER_S
@@ -342,10 +346,12 @@ def failing(times: int, status: int, then: Callable[[Hit], None]) -> Callable[[H
     return respond
 
 
+@on_a_busy_machine
 def test_busy_documents_scripts_and_lists_are_asked_again(
     browser: tuple[TinyShop, Transport],
 ) -> None:
     shop, transport = browser
+    furnish(shop)
     for path in ("/plus.html", "/j.js"):
         shop.on[path] = failing(1, 503, shop.on[path])
     shop.on["/list?page=2"] = failing(2, 502, lambda hit: hit.send(rows_html(2)))

@@ -114,6 +114,17 @@ def test_the_report_links_to_the_archived_pages(run: Run, shops: Shops) -> None:
         assert "4+1" in page
 
 
+def test_a_diff_names_the_cards_that_could_not_be_read(run: Run, shops: Shops) -> None:
+    run(f"crawl run emart24 {CRAWL}")
+    shops.set_modes(Chain.EMART24, "badge")
+    run(f"crawl run emart24 {CRAWL}")
+    _, out, _ = run("crawl diff emart24")
+    assert re.search(r"(?m)^\? all page \d+, card \d+: badge-unknown: .*4\+1", out)
+    (odd,) = json.loads(run("crawl diff emart24 --json")[1])["anomalies"]
+    assert (odd["code"], odd["listing"]) == ("badge-unknown", "all")
+    assert "odd" not in run("crawl diff emart24 1 1")[1]
+
+
 def test_a_rejected_snapshot_is_gone(run: Run, shops: Shops) -> None:
     run(f"crawl run emart24 {CRAWL}")
     shops.set_modes(Chain.EMART24, "badge")

@@ -30,7 +30,8 @@ from promolens_demo.shops.modes import MODES, End
 from promolens_demo.shops.running import Shops
 from shops_support import MONTH, open_shops
 
-N_ROWS = 100
+# So many that emart24's smallest section has the 20 rows which must not vanish.
+N_ROWS = 120
 # The same modes, small enough for a test; the limits below are cut accordingly.
 GENTLE = {"slow": "slow:0.1", "drip": "drip:0.05", "gzip-bomb": "gzip-bomb:64", "huge": "huge:30"}
 LIMITS = {
@@ -51,6 +52,7 @@ REASONS: dict[str, set[str]] = {
     "bot": {"bot-page"},
     "gone": {"source-gone"},
     "fewer": {"count"},
+    "section-gone": {"count-category"},
     "empty": {"count", "page-drift"},
     "price": {"unreadable"},
     "badge": {"unreadable", "badge-unknown"},

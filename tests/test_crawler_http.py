@@ -48,6 +48,7 @@ from tiny_shop import (
     Hit,
     TinyShop,
     names,
+    on_a_busy_machine,
     open_shop,
     rows_html,
 )
@@ -269,7 +270,7 @@ def test_a_dripping_answer_ends_at_the_limit_and_is_not_tried_again(
     shop.on["/list?page=1"] = dripping
     began_s = time.monotonic()
     error = error_of(shop, tmp_path, replace(QUICK, total_timeout_s=0.7))
-    assert time.monotonic() - began_s < 5
+    assert time.monotonic() - began_s < 9  # the whole answer takes 10
     assert isinstance(error, FetchFailedError)
     assert "within 0.7 s" in str(error)
     assert shop.paths().count("/list?page=1") == 1
@@ -480,7 +481,7 @@ def test_a_dripping_answer_over_tls_ends_at_the_limit(certificate: Path) -> None
     with tls_shop(certificate, TLS_ANSWER, 0.1) as url, pytest.raises(FetchFailedError) as caught:
         tls_get(url, certificate, replace(QUICK, total_timeout_s=0.7))
     assert "within 0.7 s" in str(caught.value)
-    assert time.monotonic() - began_s < 4
+    assert time.monotonic() - began_s < 6  # the whole answer takes 7
 
 
 def test_a_certificate_that_nobody_vouches_for(certificate: Path) -> None:
@@ -583,8 +584,10 @@ def test_each_listing_begins_without_cookies(shop: TinyShop, tmp_path: Path) -> 
     assert [hit.headers.get("Cookie") for hit in opened] == [None, None]
 
 
+@on_a_busy_machine
 def test_two_crawls_of_one_shop_do_not_double_its_rate(shop: TinyShop, tmp_path: Path) -> None:
     """Two transports with the same folder of stamps, as two processes have it."""
+    shop.hits.clear()
 
     def crawl() -> None:
         with transport_to(shop, tmp_path, delay_s=0.15) as transport:

@@ -35,6 +35,7 @@ from tiny_shop import (
     TinyShop,
     config_for,
     names,
+    on_a_busy_machine,
     open_shop,
     transport_for,
 )
@@ -192,8 +193,10 @@ def test_a_killed_process_lets_go_of_the_host(tmp_path: Path) -> None:
         waiter.stdout.close()
 
 
+@on_a_busy_machine
 def test_the_shop_itself_sees_the_delay(shop: TinyShop, tmp_path: Path) -> None:
     """Robots.txt, pages, redirects and retries: all of them, in the shop's own log."""
+    shop.hits.clear()
     tries = iter([503, 503, 200])
     page = shop.answer
 
@@ -216,8 +219,10 @@ def test_the_shop_itself_sees_the_delay(shop: TinyShop, tmp_path: Path) -> None:
     assert min(shop.gaps_s()) >= 0.2 - SERVER_JITTER_S
 
 
+@on_a_busy_machine
 def test_one_second_is_the_least_for_live_hosts(shop: TinyShop, tmp_path: Path) -> None:
     """The default delay, over real time."""
+    shop.hits.clear()
     with transport_for(shop, tmp_path, delay_s=1.0) as transport:
         transport.open(SITE, shop.home, LISTING).fetch(1)
     assert min(shop.gaps_s()) >= 1.0
@@ -582,5 +587,5 @@ def test_nothing_of_the_environment_is_used(
     began_s = time.monotonic()
     with transport_for(shop, tmp_path) as transport:
         assert names(transport, shop.home) == ALL
-    assert time.monotonic() - began_s < 5
+    assert time.monotonic() - began_s < 30
     assert all("Authorization" not in hit.headers for hit in shop.hits)

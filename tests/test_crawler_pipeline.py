@@ -22,6 +22,8 @@ from promolens_crawler.offers import staged_page_of
 from promolens_crawler.pages import Card, ParsedPage, Problem
 from promolens_crawler.pipeline import crawl_chain
 from promolens_crawler.results import ChainResult, Outcome, exit_status, log_line
+from promolens_crawler.transports.base import Transport
+from promolens_runtime.errors import MissingError
 
 __all__ = ["database", "database_url", "postgresql_server", "sqlite_template"]
 EMART24 = Chain.EMART24
@@ -431,6 +433,16 @@ def test_an_answer_that_cannot_be_archived_fails_the_run_and_not_the_crawl(lite:
     away.rename(lite.folder / "emart24-2026-02-0")
     lite.shop.before = lambda _listing, _number: None
     assert run(lite).pages_kept == 2
+
+
+def test_a_browser_that_is_missing_is_no_fault_of_the_storage(lite: Bench) -> None:
+    def missing() -> Transport:
+        raise MissingError("Expected the program chromium. Received none.")
+
+    result = crawl_chain(replace(lite.job(), transport=missing), lite.desk())
+    assert (result.outcome, result.reason) == ("failed", "browser")
+    assert "chromium" in result.message
+    assert staging.crawls(lite.db, EMART24) == []
 
 
 def test_a_defect_in_the_program_fails_one_chain_with_a_trace(

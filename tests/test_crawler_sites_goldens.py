@@ -44,6 +44,7 @@ COUNTED: dict[str, tuple[int, int, dict[str, int]]] = {
             "image-address-refused": 1,
         },
     ),
+    "emart24/section.html": (3, 3, {}),
     "cspace/last.html": (5, 3, {"badge-disagrees": 1, "badge-unknown": 1}),
     "ministop/plus1.json": (4, 2, {"price-unreadable": 1, "card-unreadable": 1}),
 }
@@ -100,6 +101,7 @@ def test_problems_are_of_the_known_codes_and_one_line(one: Saved) -> None:
         ("seven/nothing.html", None, True),
         ("emart24/first.html", 34, False),
         ("emart24/beyond.html", 34, True),
+        ("emart24/section.html", 3, False),
         ("cspace/middle.html", None, False),
         ("cspace/last.html", None, True),
         ("cspace/empty.html", None, True),
@@ -109,6 +111,13 @@ def test_problems_are_of_the_known_codes_and_one_line(one: Saved) -> None:
 def test_totals_and_ends_are_what_the_page_says(name: str, total: int | None, end: bool) -> None:
     page = read_saved(saved(name))
     assert (page.declared_total, page.end_seen) == (total, end)
+
+
+def test_cards_say_the_section_that_was_asked_for_and_none_otherwise() -> None:
+    asked = {card.category for card in read_saved(saved("emart24/section.html")).cards}
+    assert asked == {"간편식사"}
+    others = [one for one in SAVED if one.file != "section.html"]
+    assert {card.category for one in others for card in read_saved(one).cards} == {None}
 
 
 def test_cards_of_a_second_list_are_read_too() -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from selectolax.lexbor import LexborHTMLParser
 
 from promolens_catalog.chains import Chain
 from promolens_catalog.kinds import Kind
 from promolens_crawler.errors import PageDriftError
 from promolens_crawler.pages import Card
-from promolens_crawler.sites.base import Listing
+from promolens_crawler.sites.base import BrowserPlan, Listing, Site
+from promolens_crawler.transports.rendered import rendered_page
 from site_pages import answer
 
 GUIDE = Path(__file__).parent.parent / "docs" / "adding-a-chain.md"
@@ -26,7 +29,9 @@ def block(language: str) -> str:
 @pytest.fixture(scope="module")
 def sample() -> types.ModuleType:
     module = types.ModuleType("sample_chain")
-    exec(compile(block("python"), str(GUIDE), "exec"), module.__dict__)
+    module.__dict__.update(BrowserPlan=BrowserPlan, Chain=Chain, Site=Site)
+    code = block("python") + block("py").replace("Chain.SAMPLE", "Chain.CU")
+    exec(compile(code, str(GUIDE), "exec"), module.__dict__)
     return module
 
 
@@ -45,6 +50,19 @@ def test_the_sample_file_reads_the_sample_page(sample: types.ModuleType) -> None
         ),
     )
     assert (page.declared_total, page.end_seen, page.problems) == (3, False, ())
+
+
+def test_the_sample_file_reads_the_same_from_a_browser(sample: types.ModuleType) -> None:
+    whole = answer(Chain.CU, block("html"), url="https://shop.example/offers?page=1")
+    plain = sample.SITE.read(whole, Listing("all"))
+    tree = LexborHTMLParser(block("html"))
+    plan = sample.SITE.browser
+    body = rendered_page(
+        [card.html or "" for card in tree.css(plan.row_selector)],
+        [part.html or "" for part in tree.css(plan.context_selector)],
+    )
+    rendered = replace(whole, body=body, rendered=True)
+    assert sample.SITE.read(rendered, Listing("all")) == plain
 
 
 def test_the_sample_file_refuses_a_page_without_its_structure(sample: types.ModuleType) -> None:

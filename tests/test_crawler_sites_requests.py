@@ -40,13 +40,14 @@ def test_a_historic_chain_is_refused_with_a_way_out() -> None:
         site_of(Chain.MINISTOP)
 
 
-@pytest.mark.parametrize("site", SITES.values(), ids=str)
+@pytest.mark.parametrize("site", SITES.values(), ids=lambda site: str(site.chain))
 def test_listings_have_plain_keys_and_homes_are_https(site: Site) -> None:
-    keys = [listing.key for listing in site.listings]
+    lists = (*site.listings, *site.sections)
+    keys = [listing.key for listing in lists]
     assert len(set(keys)) == len(keys) > 0
     assert all(re.fullmatch(r"[a-z0-9-]+", key) for key in keys)
     assert re.fullmatch(r"https://[a-z0-9.-]+", site.home)
-    for listing in site.listings:
+    for listing in lists:
         assert site.browser.address(listing).startswith("/")
 
 
@@ -96,15 +97,32 @@ def test_emart24_sorts_by_price_so_that_new_products_do_not_shift_rows() -> None
     }
 
 
+def test_emart24_can_be_asked_for_one_section() -> None:
+    names = {"meals": "간편식사", "snacks": "과자", "household": "생활용품", "drinks": "음료"}
+    numbers = {"meals": "1", "snacks": "2", "household": "3", "drinks": "5"}
+    site = SITES[Chain.EMART24]
+    assert {one.key: one.section for one in site.sections} == names
+    for one in site.sections:
+        asked = query(site.page_request(HOME, one, 2, {}).url)
+        assert (asked["base_category_seq"], asked["page"]) == (numbers[one.key], "2")
+        assert f"base_category_seq={numbers[one.key]}&" in site.browser.address(one)
+
+
+def test_sections_take_the_place_of_one_list_of_everything() -> None:
+    divided = [site for site in SITES.values() if site.sections]
+    assert [site.chain for site in divided] == [Chain.EMART24]
+    assert all(len(site.listings) == 1 and site.declares_total for site in divided)
+
+
 def test_cspace_names_category_and_page() -> None:
     asked = query(request(Chain.CSPACE, "gift", 4).url)
     assert (asked["category"], asked["cpage"]) == ("00050000000000000000", "4")
 
 
-@pytest.mark.parametrize("site", SITES.values(), ids=str)
+@pytest.mark.parametrize("site", SITES.values(), ids=lambda site: str(site.chain))
 def test_no_request_goes_where_the_real_robots_txt_forbids(site: Site) -> None:
     forbidden = ("/upload/", "/front/", "/util/", "/cart", "/checkout", "/my-account", "/api/")
-    for listing in site.listings:
+    for listing in (*site.listings, *site.sections):
         for number in (1, 2, 99):
             asked = site.page_request(site.home, listing, number, {"CSRFToken": TOKEN})
             assert asked.url.startswith(site.home + "/")

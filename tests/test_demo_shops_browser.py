@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from selenium.common.exceptions import (
     ElementClickInterceptedException,
     StaleElementReferenceException,
     UnexpectedAlertPresentException,
+    WebDriverException,
 )
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
@@ -66,7 +68,7 @@ def shops(opened: Shops) -> Iterator[Shops]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[webdriver.Chrome]:
+def chromium() -> Iterator[webdriver.Chrome]:
     options = Options()
     for argument in ("--headless=new", "--no-sandbox", "--window-size=1240,1000"):
         options.add_argument(argument)
@@ -77,6 +79,25 @@ def browser() -> Iterator[webdriver.Chrome]:
         yield driver
     finally:
         driver.quit()
+
+
+@pytest.fixture
+def browser(chromium: webdriver.Chrome) -> webdriver.Chrome:
+    """A tab of its own: one that alert boxes interrupted may never open a page again."""
+    new_tab(chromium)
+    return chromium
+
+
+def new_tab(browser: webdriver.Chrome) -> None:
+    """Open an empty tab and close all others."""
+    old = browser.window_handles
+    until(lambda: _without_alert(lambda: browser.switch_to.new_window("tab")))
+    new = browser.current_window_handle
+    for handle in old:
+        with suppress(WebDriverException):
+            browser.switch_to.window(handle)
+            browser.close()
+    browser.switch_to.window(new)
 
 
 def until(holds: Callable[[], object], within_s: float = 20) -> None:
@@ -261,7 +282,16 @@ def test_alert_boxes_interrupt_the_visitor(
 
 def _opens(browser: webdriver.Chrome, shops: Shops, chain: Chain) -> bool:
     try:
-        browser.get(shops.start_page(chain))
+        return _without_alert(lambda: browser.get(shops.start_page(chain)))
+    except WebDriverException:
+        new_tab(browser)
+        return False
+
+
+def _without_alert(act: Callable[[], object]) -> bool:
+    """Act; False where a box was in the way, which is closed by that."""
+    try:
+        act()
     except UnexpectedAlertPresentException:
         return False
     return True

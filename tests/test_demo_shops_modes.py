@@ -212,13 +212,13 @@ def test_503_fails_once_and_then_works(shops: Shops, chain: Chain) -> None:
 def test_slow_delays_lists_and_documents_but_no_pictures(shops: Shops) -> None:
     shops.set_modes(Chain.EMART24, "slow:0.4")
     home = shops.home(Chain.EMART24)
-    durations = {}
-    for path in ("/goods/event", "/css/emart24.css", "/robots.txt"):
+    durations: dict[str, list[float]] = {}
+    for path in ("/goods/event", "/css/emart24.css", "/robots.txt") * 3:
         start = time.monotonic()
         assert requests.get(home + path, timeout=TIMEOUT_S).status_code == 200
-        durations[path] = time.monotonic() - start
-    assert durations["/goods/event"] >= 0.4
-    assert durations["/css/emart24.css"] < 0.4
+        durations.setdefault(path, []).append(time.monotonic() - start)
+    assert min(durations["/goods/event"]) >= 0.4
+    assert min(durations["/css/emart24.css"]) < 0.4
 
 
 @pytest.mark.parametrize("chain", SHOPS)
@@ -332,7 +332,7 @@ def test_a_reader_may_leave_a_huge_body(shops: Shops) -> None:
         assert len(answer.raw.read(100_000)) == 100_000
     start = time.monotonic()
     assert requests.get(f"{home}/goods/event", timeout=TIMEOUT_S).status_code == 200
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 15
 
 
 def test_drip_sends_byte_by_byte(shops: Shops) -> None:

@@ -34,7 +34,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export")
     program = Path(__file__).with_name("export_tiny.py")
     done = subprocess.run(
-        [sys.executable, str(program), str(folder)], capture_output=True, text=True, timeout=300
+        [sys.executable, str(program), str(folder)], capture_output=True, text=True, timeout=1200
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return folder

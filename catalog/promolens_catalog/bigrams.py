@@ -64,14 +64,28 @@ def likeness(query: str, name: str) -> float:
     has: 1 for equal letters, above 1/2 for a name that holds the whole query. A query of a single
     character is compared by characters.
     """
-    ours, theirs = bigrams(query), bigrams(name) if len(query) > 1 else list(name)
-    if not ours or not theirs:
-        return 0.0
-    left = Counter(ours)
-    shared = 0
-    for pair in theirs:
-        if left.get(pair, 0) > 0:
-            left[pair] -= 1
-            shared += 1
-    dice = 2 * shared / (len(ours) + len(theirs))
-    return (dice + shared / len(ours)) / 2
+    return Likeness(query).of(name)
+
+
+class Likeness:
+    """`likeness` of one query and many names."""
+
+    def __init__(self, query: str) -> None:
+        self._single = len(query) < 2
+        self._ours = bigrams(query)
+        self._counts = dict(Counter(self._ours))
+
+    def of(self, name: str) -> float:
+        """Return how well a name answers the query, 0 to 1."""
+        theirs = list(name) if self._single else bigrams(name)
+        if not self._ours or not theirs:
+            return 0.0
+        left = self._counts.copy()
+        shared = 0
+        for pair in theirs:
+            rest = left.get(pair, 0)
+            if rest:
+                left[pair] = rest - 1
+                shared += 1
+        count = len(self._ours)
+        return (2 * shared / (count + len(theirs)) + shared / count) / 2

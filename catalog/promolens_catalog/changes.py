@@ -6,14 +6,15 @@ number of publications. A client begins with an empty copy at position 0, applie
 and keeps `next_since` together with the rows. It ends with exactly the live rows, whatever was
 published while it paged: what changes behind its position moves ahead of it.
 
-Entities: `promotion` (a row; `delete` when it ended), `item`, `source` (a chain's state). What
+Entities: `promotion` (a row; `delete` when it ended), `item`, `source` (a chain's state),
+`data_source` (what a table of facts is, not its rows). What
 moves with every crawl is no change: when a row was last seen, which snapshot was a chain's last.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +35,15 @@ from sqlalchemy import (
 
 from promolens_catalog.column_types import ID
 from promolens_catalog.database import Database
-from promolens_catalog.schema import catalog_version, change, item, item_key, promotion, source
+from promolens_catalog.schema import (
+    catalog_version,
+    change,
+    data_source,
+    item,
+    item_key,
+    promotion,
+    source,
+)
 from promolens_runtime.errors import InputError
 
 MAX_PAGE = 10_000
@@ -121,11 +130,13 @@ class ChangePage:
     Attributes:
         next_since: the position to page on from; to be kept in one transaction with the changes.
         more: there are further changes by now.
+        version: the newest when it was made.
     """
 
     changes: tuple[Change, ...]
     next_since: Position
     more: bool
+    version: int = 0
 
 
 def changes_since(db: Database, since: Position | int | str, limit: int = 500) -> ChangePage:
@@ -141,25 +152,46 @@ def changes_since(db: Database, since: Position | int | str, limit: int = 500) -
         )
     position = since if isinstance(since, Position) else Position.parse(str(since))
     with db.read() as connection:
-        version, floor = _version_and_floor(connection)
+        version, floor = versions_in(connection)
         _check_position(position, version, floor)
         rows = connection.execute(_after(position).limit(limit + 1)).all()
         changes = tuple(_with_data(connection, [tuple(row) for row in rows[:limit]]))
     if len(rows) <= limit:
-        return ChangePage(changes, Position(version), more=False)
+        return ChangePage(changes, Position(version), more=False, version=version)
     last = changes[-1]
     begun = version if position == Position(0) else position.begun
     # Past the version at which it began, a client is like any other.
     place = Position(
         last.version, last.entity, last.entity_id, begun if begun > last.version else 0
     )
-    return ChangePage(changes, place, more=True)
+    return ChangePage(changes, place, more=True, version=version)
 
 
 def catalog_versions(db: Database) -> tuple[int, int]:
     """Return the newest version and the floor, both 0 before the first publication."""
     with db.read() as connection:
-        return _version_and_floor(connection)
+        return versions_in(connection)
+
+
+def whole(connection: Connection) -> Iterator[Change]:
+    """Yield what a copy holds that knows everything: the upserts of the log, by entity and id."""
+    entity, entity_id = "", ""
+    while True:
+        later = or_(
+            change.c.entity > entity,
+            and_(change.c.entity == entity, change.c.entity_id > entity_id),
+        )
+        query = (
+            select(change.c.entity, change.c.entity_id, change.c.version, change.c.op)
+            .where(later, change.c.op == UPSERT)
+            .order_by(change.c.entity, change.c.entity_id)
+            .limit(IDS_AT_ONCE)
+        )
+        rows = [tuple(row) for row in connection.execute(query)]
+        yield from _with_data(connection, rows)
+        if len(rows) < IDS_AT_ONCE:
+            return
+        entity, entity_id = rows[-1][0], rows[-1][1]
 
 
 def prune(db: Database, keep_from: int) -> int:
@@ -171,7 +203,7 @@ def prune(db: Database, keep_from: int) -> int:
         InputError: `keep_from` is higher than the newest version.
     """
     with db.write() as connection:
-        version, floor = _version_and_floor(connection)
+        version, floor = versions_in(connection)
         if not 0 <= keep_from <= version:
             raise InputError(
                 f"Expected a version of 0 to {version}, the newest. Received {keep_from}. "
@@ -189,7 +221,7 @@ def prune(db: Database, keep_from: int) -> int:
 def next_version(connection: Connection) -> int:
     """Begin a publication within a write transaction and return its version."""
     connection.execute(update(catalog_version).values(version=catalog_version.c.version + 1))
-    return _version_and_floor(connection)[0]
+    return versions_in(connection)[0]
 
 
 def record(
@@ -226,7 +258,8 @@ def record_promotions(connection: Connection, version: int) -> None:
     connection.execute(insert(change).from_select(["entity", "entity_id", "version", "op"], begun))
 
 
-def _version_and_floor(connection: Connection) -> tuple[int, int]:
+def versions_in(connection: Connection) -> tuple[int, int]:
+    """Return the newest version and the floor, as a transaction sees them."""
     row = connection.execute(select(catalog_version.c.version, catalog_version.c.floor)).one()
     return int(row.version), int(row.floor)
 
@@ -309,6 +342,11 @@ def _load_sources(connection: Connection, ids: Sequence[str]) -> dict[str, Mappi
     return {row["chain"]: _without(row, "last_snapshot_id") for row in rows}
 
 
+def _load_data_sources(connection: Connection, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    rows = _rows_of(connection, data_source, data_source.c.name, ids)
+    return {row["name"]: row for row in rows}
+
+
 def _without(row: Mapping[str, Any], column: str) -> dict[str, Any]:
     """Leave out what moves with every crawl: it is no change, so a copy would fall behind."""
     return {name: value for name, value in row.items() if name != column}
@@ -318,4 +356,5 @@ _LOADERS: dict[str, Callable[[Connection, Sequence[str]], dict[str, Mapping[str,
     "promotion": _load_promotions,
     "item": _load_items,
     "source": _load_sources,
+    "data_source": _load_data_sources,
 }

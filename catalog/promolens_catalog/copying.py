@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 from sqlalchemy import Connection, Table, delete, func, insert, inspect, select, text
 
 from promolens_catalog.database import Database
 from promolens_catalog.schema import catalog_version, metadata
+from promolens_catalog.store_index import make_place_index
 from promolens_runtime.errors import InputError
 
 ROWS_AT_ONCE = 1_000
 
+Watch = Callable[[str, int, int], None]
+"""Is told a table, how many rows are copied so far, and how many there are in all."""
 
-def copy_catalog(source: Database, target: Database) -> dict[str, int]:
+
+def _nobody(_table: str, _copied: int, _all: int) -> None:
+    """Watch nothing."""
+
+
+def copy_catalog(source: Database, target: Database, watch: Watch = _nobody) -> dict[str, int]:
     """Copy everything, as of one moment, into a catalog that is still empty; numbers stay.
 
     Versions and the change log come along, so that copies of phones go on from where they were.
+    It is one transaction of the target: stopped half-way, the target is still empty.
 
     Returns:
         How many rows each table got.
@@ -25,10 +36,17 @@ def copy_catalog(source: Database, target: Database) -> dict[str, int]:
     with source.read() as reading, target.write() as writing:
         _check_empty(writing, target.place)
         writing.execute(delete(catalog_version))
-        copied = {
-            table.name: _copy_table(reading, writing, table) for table in metadata.sorted_tables
-        }
+        tables = metadata.sorted_tables
+        rows = sum(reading.scalar(select(func.count()).select_from(one)) or 0 for one in tables)
+        copied: dict[str, int] = {}
+        for table in tables:
+            before = sum(copied.values())
+            copied[table.name] = 0
+            for more in _copy_table(reading, writing, table):
+                copied[table.name] += more
+                watch(table.name, before + copied[table.name], rows)
         _count_on(writing)
+        make_place_index(writing)
     return copied
 
 
@@ -43,15 +61,14 @@ def _check_empty(connection: Connection, place: str) -> None:
             )
 
 
-def _copy_table(reading: Connection, writing: Connection, table: Table) -> int:
+def _copy_table(reading: Connection, writing: Connection, table: Table) -> Iterator[int]:
+    """Copy a table; yields how many rows each step took over."""
     # In the order of their numbers, since rows of some tables name earlier ones of the same.
     query = select(table).order_by(*table.primary_key.columns)
     rows = reading.execution_options(yield_per=ROWS_AT_ONCE).execute(query).mappings()
-    count = 0
     for some in rows.partitions():
         writing.execute(insert(table), [dict(row) for row in some])
-        count += len(some)
-    return count
+        yield len(some)
 
 
 def _count_on(connection: Connection) -> None:

@@ -166,7 +166,7 @@ def read_rows(source: DataSource, file: RecordFile) -> tuple[dict[str, dict[str,
 def sources(database: Database) -> tuple[LoadedSource, ...]:
     """Return promotions and every source that was loaded, by name."""
     with database.read() as connection:
-        return (_promotions_source(connection), *_loaded(connection))
+        return (_promotions_source(connection), *loaded_sources(connection))
 
 
 def drop(database: Database, name: str) -> None:
@@ -199,7 +199,7 @@ def facts(database: Database, keys: Iterable[ItemKey], now: datetime) -> tuple[F
     wanted = sorted(set(keys))
     with database.read() as connection:
         found = [*_promotion_facts(connection, wanted, now)]
-        for loaded in _loaded(connection):
+        for loaded in loaded_sources(connection):
             values = [key for key in wanted if key.kind == loaded.source.key]
             for key, fields in _rows(connection, loaded.source, values).items():
                 stale = loaded.stale(now)
@@ -263,7 +263,8 @@ def _count(connection: Connection, name: str) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def _loaded(connection: Connection) -> list[LoadedSource]:
+def loaded_sources(connection: Connection) -> list[LoadedSource]:
+    """Return every source that was loaded, by name, as a transaction sees them."""
     return [
         LoadedSource(source_of(row.declaration), row.loaded_at, row.row_count, row.sha256)
         for row in connection.execute(select(data_source).order_by(data_source.c.name))

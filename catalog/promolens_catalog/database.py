@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,34 @@ WAIT_S = 30.0
 # Any number, the same for all processes: who holds it writes.
 WRITER_LOCK = 0x70726F6D
 _POSTGRESQL = ("postgresql", "postgresql+psycopg", "postgres")
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The connections that one process keeps.
+
+    Attributes:
+        size: kept open.
+        overflow: further ones for a peak, closed after it.
+        wait_s: how long to wait for one, seconds.
+        statement_s: how long PostgreSQL works on one statement; `None` for as long as it takes.
+    """
+
+    size: int = 5
+    overflow: int = 10
+    wait_s: float = 30.0
+    statement_s: float | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Return what SQLAlchemy calls these."""
+        return {
+            "pool_size": self.size,
+            "max_overflow": self.overflow,
+            "pool_timeout": self.wait_s,
+        }
+
+
+POOL = Pool()
 
 
 class Database:
@@ -101,23 +130,30 @@ class Database:
             raise clear from error
 
 
-def open_database(url: str, *, migrate: bool = True, wait_s: float = WAIT_S) -> Database:
+def open_database(
+    url: str, *, migrate: bool = True, wait_s: float = WAIT_S, pool: Pool = POOL
+) -> Database:
     """Open a catalog and bring its tables up to date.
 
     Args:
         url: `sqlite:///path`, a bare path, or `postgresql://user:password@host/name`. A new SQLite
             file is made; its folder must exist.
         migrate: bring older tables up to date; `False` refuses them instead.
-        wait_s: how long a writer waits for another process, seconds.
+        wait_s: how long a writer waits for another process, and anybody for a server, seconds.
+        pool: how many connections are kept.
 
     Raises:
-        InputError: not an address, not a catalog, newer than this code, or not reachable.
+        InputError: not an address, not a catalog, another program's database, newer than this
+            code, or not reachable.
         MissingError: PostgreSQL without the driver.
     """
-    database = _connect(url, wait_s)
+    database = _connect(url, wait_s, pool)
     try:
-        from promolens_catalog.upgrading import upgrade
+        from promolens_catalog.upgrading import check_ours, upgrade
 
+        check_ours(database)
+        if database.path is not None:
+            _use_wal(database)
         upgrade(database, migrate=migrate)
     except BaseException:
         database.engine.dispose()
@@ -125,21 +161,21 @@ def open_database(url: str, *, migrate: bool = True, wait_s: float = WAIT_S) -> 
     return database
 
 
-def _connect(url: str, wait_s: float) -> Database:
+def _connect(url: str, wait_s: float, pool: Pool) -> Database:
     if "://" not in url:
-        return _open_sqlite(url, wait_s)
+        return _open_sqlite(url, wait_s, pool)
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite" and rest.startswith("/"):
-        return _open_sqlite(rest[1:], wait_s)
+        return _open_sqlite(rest[1:], wait_s, pool)
     if scheme in _POSTGRESQL:
-        return _open_postgresql(url, wait_s)
+        return _open_postgresql(url, wait_s, pool)
     raise InputError(
         f"Expected a path, sqlite:///path or postgresql://... as database. Received {scheme}://... "
         "Give one of these."
     )
 
 
-def _open_sqlite(name: str, wait_s: float) -> Database:
+def _open_sqlite(name: str, wait_s: float, pool: Pool) -> Database:
     path = Path(name)
     if not name or name == ":memory:" or "\0" in name or path.is_dir():
         raise InputError(f"Expected a file for the catalog. Received {name!r}. Name a file.")
@@ -149,17 +185,13 @@ def _open_sqlite(name: str, wait_s: float) -> Database:
             "Make the folder first."
         )
     engine = create_engine(
-        URL.create("sqlite", database=str(path)), connect_args={"timeout": wait_s}
+        URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": wait_s},
+        **pool.options(),
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
-    database = Database(engine, str(path), path, wait_s)
-    try:
-        _use_wal(database)
-    except BaseException:
-        engine.dispose()
-        raise
-    return database
+    return Database(engine, str(path), path, wait_s)
 
 
 def _prepare_sqlite(raw: Any, _record: Any) -> None:
@@ -209,7 +241,7 @@ def _query_only(connection: Connection) -> Iterator[None]:
         raw.execute("PRAGMA query_only = OFF")
 
 
-def _open_postgresql(url: str, wait_s: float) -> Database:
+def _open_postgresql(url: str, wait_s: float, pool: Pool) -> Database:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -222,7 +254,8 @@ def _open_postgresql(url: str, wait_s: float) -> Database:
         engine = create_engine(
             parsed.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
-            connect_args={"connect_timeout": max(2, round(wait_s))},
+            connect_args=_session(wait_s, pool),
+            **pool.options(),
         )
     except ImportError as error:
         raise MissingError(
@@ -231,6 +264,13 @@ def _open_postgresql(url: str, wait_s: float) -> Database:
         ) from error
     place = parsed.set(drivername="postgresql").render_as_string(hide_password=True)
     return Database(engine, place, None, wait_s)
+
+
+def _session(wait_s: float, pool: Pool) -> dict[str, Any]:
+    settings: dict[str, Any] = {"connect_timeout": max(2, round(wait_s))}
+    if pool.statement_s is not None:
+        settings["options"] = f"-c statement_timeout={pool.statement_s * 1000:.0f}"
+    return settings
 
 
 def now_version(connection: Connection) -> int:

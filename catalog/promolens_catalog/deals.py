@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from promolens_catalog.kinds import KINDS, Kind
 from promolens_catalog.offers import Offer
@@ -65,13 +66,23 @@ def unit_price(kind: Kind, price_krw: int) -> Fraction:
 
 def deal_of(offer: Offer) -> Deal:
     """Return what an offer makes one piece cost."""
-    info, regular = KINDS[offer.kind], offer.regular_price_krw
+    gift = offer.gift.price_krw if offer.gift else None
+    return deal_of_terms(offer.kind, offer.price_krw, offer.regular_price_krw, gift)
+
+
+# Prices are few and round: most deals have been made before.
+@lru_cache(maxsize=4096)
+def deal_of_terms(
+    kind: Kind, price_krw: int, regular: int | None, gift_value_krw: int | None = None
+) -> Deal:
+    """Return what one piece costs; the arguments are those of an `Offer` and its gift's price."""
+    info = KINDS[kind]
     return Deal(
-        price_krw=offer.price_krw,
+        price_krw=price_krw,
         pieces=max(info.buy_n + info.get_m, 1),
-        unit_price=unit_price(offer.kind, offer.price_krw),
-        gift_value_krw=offer.gift.price_krw if offer.gift else None,
-        regular_price_krw=regular if regular and regular > offer.price_krw else None,
+        unit_price=unit_price(kind, price_krw),
+        gift_value_krw=gift_value_krw,
+        regular_price_krw=regular if regular and regular > price_krw else None,
     )
 
 

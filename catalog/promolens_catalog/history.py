@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from promolens_catalog.calendar import month_of
 from promolens_catalog.chains import Chain
@@ -46,6 +46,12 @@ def history(database: Database, item_id: int) -> tuple[Past, ...]:
     Equal terms that went and came back are one entry. What was published and then taken back by a
     rollback is no part of it.
     """
+    with database.read() as connection:
+        return history_in(connection, item_id)
+
+
+def history_in(connection: Connection, item_id: int) -> tuple[Past, ...]:
+    """Do the same as `history` within a transaction that is already open."""
     query = (
         select(promotion)
         .join(snapshot, snapshot.c.id == promotion.c.from_snapshot_id)
@@ -53,16 +59,15 @@ def history(database: Database, item_id: int) -> tuple[Past, ...]:
         .order_by(promotion.c.id)
     )
     found: dict[tuple[str, str], Past] = {}
-    with database.read() as connection:
-        for row in connection.execute(query).mappings():
-            key = (row["chain"], row["content_hash"])
-            old = found.get(key)
-            found[key] = Past(
-                offer_of(row["chain"], row),
-                min(row["first_seen"], old.first_seen) if old else row["first_seen"],
-                max(row["last_seen"], old.last_seen) if old else row["last_seen"],
-                row["until_version"] is None or bool(old and old.live),
-            )
+    for row in connection.execute(query).mappings():
+        key = (row["chain"], row["content_hash"])
+        old = found.get(key)
+        found[key] = Past(
+            offer_of(row["chain"], row),
+            min(row["first_seen"], old.first_seen) if old else row["first_seen"],
+            max(row["last_seen"], old.last_seen) if old else row["last_seen"],
+            row["until_version"] is None or bool(old and old.live),
+        )
     return tuple(sorted(found.values(), key=_newest_first))
 
 

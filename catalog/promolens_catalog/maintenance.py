@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from promolens_catalog.database import Database
 from promolens_catalog.invariants import broken_rules
+from promolens_catalog.store_index import make_place_index
 from promolens_runtime.errors import InputError, MissingError
 
 DUMP_WITHIN_S = 3600
@@ -87,6 +88,8 @@ def optimize(db: Database) -> None:
         if db.dialect == "sqlite":
             _optimize_sqlite(db)
         else:
+            with db.write() as connection:
+                make_place_index(connection)
             with db.engine.connect() as connection:
                 connection.execution_options(isolation_level="AUTOCOMMIT")
                 connection.exec_driver_sql("VACUUM (ANALYZE)")

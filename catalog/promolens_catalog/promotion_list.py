@@ -26,6 +26,7 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    tuple_,
 )
 
 from promolens_catalog.chains import Chain
@@ -41,12 +42,16 @@ from promolens_runtime.errors import InputError
 
 MAX_LIMIT = 500
 
+Place = tuple[int | float | datetime, ...]
+"""What a row is ordered by: a page that begins after it needs no count of the rows before."""
+
 
 class Sort(StrEnum):
     """In which order a list comes."""
 
     UNIT_PRICE = "unit-price"
     PER_100 = "per-100"
+    NEWEST = "newest"
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,9 @@ class Filters:
         category: the chain's own section, exactly.
         min_price_krw, max_price_krw: of one piece at the till, ends included.
         on: only those valid on this Korean calendar day.
+        item_id: only those of this item.
+        words: only those whose name has each of these, blanks left out, case as it is for letters
+            beyond a to z.
     """
 
     chains: frozenset[Chain] = frozenset()
@@ -65,6 +73,8 @@ class Filters:
     min_price_krw: int | None = None
     max_price_krw: int | None = None
     on: date | None = None
+    item_id: int | None = None
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,12 +122,14 @@ class PromotionPage:
         version: give it back to get the rest of the very same list.
         total: rows of the whole list.
         next_offset: where the rest begins; `None` at the end.
+        next_place: the same as a place in the order, for `after`.
     """
 
     version: int
     total: int
     promotions: tuple[Promotion, ...]
     next_offset: int | None
+    next_place: Place | None = None
 
 
 def promotions(
@@ -127,36 +139,74 @@ def promotions(
     sort: Sort = Sort.UNIT_PRICE,
     limit: int = 50,
     offset: int = 0,
+    after: Place | None = None,
     version: int | None = None,
 ) -> PromotionPage:
     """Return a page of all promotions that are live, or were at a version.
 
     By unit price, what is cheapest for one piece comes first; by price for 100 ml or g, rows of no
-    measured size come last. Ask for the first page without a version and for the others with that
-    of the first: then every row comes exactly once, whatever is published meanwhile. (Order by size
-    is the items' of now: an item whose size is learnt between two pages may come twice or not.)
+    measured size come last; newest are those that crawls saw first at the latest time. Ask for the
+    first page without a version and for the others with that of the first: then every row comes
+    exactly once, whatever is published meanwhile. (Order by size is the items' of now: an item
+    whose size is learnt between two pages may come twice or not. By `after` it is only that item,
+    by `offset` others may move with it.)
 
     Args:
         limit: 1 to `MAX_LIMIT`.
+        after: `next_place` of the page before, in place of an offset.
 
     Raises:
-        InputError: limit, offset or version is out of range.
+        InputError: limit, offset, place or version is out of range.
     """
     with database.read() as connection:
-        newest = now_version(connection)
-        at = newest if version is None else version
-        if not (1 <= limit <= MAX_LIMIT and 0 <= offset < 2**31 and 0 <= at <= newest):
-            raise InputError(
-                f"Expected a limit of 1 to {MAX_LIMIT}, an offset of 0 or more and a version of at "
-                f"most {newest}. Received {limit}, {offset} and {at}. Change them."
-            )
-        chosen = and_(live_at(at), *_conditions(filters or Filters()))
-        count = select(func.count()).select_from(promotion).where(chosen)
-        total = int(connection.execute(count).scalar_one())
-        query = _rows().where(chosen).order_by(*_order(sort)).limit(limit).offset(offset)
-        rows = tuple(_promotion_of(row) for row in connection.execute(query))
+        return page_in(
+            connection, filters, sort=sort, limit=limit, offset=offset, after=after, version=version
+        )
+
+
+def page_in(
+    connection: Connection,
+    filters: Filters | None = None,
+    *,
+    sort: Sort = Sort.UNIT_PRICE,
+    limit: int = 50,
+    offset: int = 0,
+    after: Place | None = None,
+    version: int | None = None,
+) -> PromotionPage:
+    """Do the same as `promotions` within a transaction that is already open."""
+    newest = now_version(connection)
+    at = newest if version is None else version
+    if not (1 <= limit <= MAX_LIMIT and 0 <= offset < 2**31 and 0 <= at <= newest):
+        raise InputError(
+            f"Expected a limit of 1 to {MAX_LIMIT}, an offset of 0 or more and a version of at "
+            f"most {newest}. Received {limit}, {offset} and {at}. Change them."
+        )
+    chosen = and_(live_at(at), *_conditions(filters or Filters()))
+    count = select(func.count()).select_from(promotion).where(chosen)
+    total = int(connection.execute(count).scalar_one())
+    query = _page_query(sort, after).where(chosen).limit(limit + 1).offset(offset)
+    ahead = connection.execute(query).all()
+    found = ahead[:limit]
+    rows = tuple(_promotion_of(row) for row in found)
+    place = tuple(found[-1][-len(_order(sort)) :]) if len(ahead) > limit else None
     end = offset + len(rows)
-    return PromotionPage(at, total, rows, end if end < total and rows else None)
+    more = after is None and len(ahead) > limit
+    return PromotionPage(at, total, rows, end if more else None, place)
+
+
+def _page_query(sort: Sort, after: Place | None) -> Select[Any]:
+    order = _order(sort)
+    query = _rows().add_columns(*order)
+    if after is not None:
+        if len(after) != len(order):
+            raise InputError(
+                f"Expected a place of {len(order)} values for this order. Received {len(after)}. "
+                "Take next_place of a page in the same order."
+            )
+        ours, theirs = tuple_(*order), tuple_(*after)
+        query = query.where(ours < theirs if sort is Sort.NEWEST else ours > theirs)
+    return query.order_by(*(one.desc() if sort is Sort.NEWEST else one for one in order))
 
 
 def of_items(
@@ -166,7 +216,8 @@ def of_items(
     found: dict[int, list[Promotion]] = {}
     for chunk in in_chunks(sorted(set(ids))):
         query = _rows().where(live_at(), promotion.c.item_id.in_(chunk), *_conditions(filters))
-        for row in connection.execute(query.order_by(promotion.c.id)):
+        # Ordered here: SQLite would rather walk all live rows, which are in this order.
+        for row in sorted(connection.execute(query), key=lambda row: row.id):
             found.setdefault(row.item_id, []).append(_promotion_of(row))
     return found
 
@@ -207,6 +258,10 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
         found.append(table.price_krw <= filters.max_price_krw)
     if filters.on is not None:
         found.append(and_(table.valid_from <= filters.on, table.valid_until >= filters.on))
+    if filters.item_id is not None:
+        found.append(table.item_id == filters.item_id)
+    packed = func.lower(func.replace(table.name, " ", ""))
+    found += [packed.contains(word.lower(), autoescape=True) for word in filters.words]
     return found
 
 
@@ -223,11 +278,14 @@ def _unit_price_parts() -> tuple[ColumnElement[int], int]:
 
 
 def _order(sort: Sort) -> tuple[ColumnElement[Any], ...]:
+    """Return what rows are ordered by; no value is NULL, so that places can be compared."""
+    if sort is Sort.NEWEST:
+        return promotion.c.first_seen, promotion.c.id
     price, parts = _unit_price_parts()
     if sort is Sort.UNIT_PRICE:
         return price, promotion.c.id
     measured = and_(item.c.size_unit.in_(("ml", "g")), item.c.size_amount > 0)
     per_100 = cast(price, Float) * 100 / (item.c.size_amount * literal(parts, Float))
     # `CASE` first: an engine may not divide where there is nothing to divide by.
-    value = case((measured, per_100), else_=None)
+    value = case((measured, per_100), else_=literal(0.0, Float))
     return case((measured, 0), else_=1), value, price, promotion.c.id

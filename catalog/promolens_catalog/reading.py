@@ -7,7 +7,7 @@ that one call returns is of one version of the catalog.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -25,7 +25,7 @@ from promolens_catalog.search import Candidate, candidates
 from promolens_runtime.errors import InputError
 
 # How many candidates of a text are looked through for some that are on offer.
-_SEARCHED = 60
+SEARCHED = 60
 
 
 class Status(StrEnum):
@@ -132,33 +132,63 @@ def by_text(
     Raises:
         InputError: the text is too long or the limit out of range (see `search.search`).
     """
-    if not 1 <= limit <= _SEARCHED:
-        raise InputError(f"Expected a limit of 1 to {_SEARCHED}. Received {limit}. Change it.")
-    today = korean_day(now)
+    if not 1 <= limit <= SEARCHED:
+        raise InputError(f"Expected a limit of 1 to {SEARCHED}. Received {limit}. Change it.")
     with database.read() as connection:
-        found = candidates(connection, text, limit=_SEARCHED)
+        found = candidates(connection, text, limit=SEARCHED if offered_only else limit)
         rows = of_items(connection, (one.item_id for one in found), filters or Filters())
         chains = chain_statuses(connection, now)
         version = now_version(connection)
+    return text_answer_of(found, rows, chains, version, now, limit, offered_only)
+
+
+def _answer(connection: Connection, item_id: int | None, now: datetime) -> Answer:
+    chains = chain_statuses(connection, now)
+    version = now_version(connection)
+    found = items.get(connection, [item_id]).get(item_id) if item_id is not None else None
+    if found is None:
+        return answer_of(None, (), chains, version, now)
+    rows = of_items(connection, [found.id], Filters()).get(found.id, [])
+    return answer_of(found, rows, chains, version, now)
+
+
+def answer_of(
+    item: Item | None,
+    rows: Sequence[Promotion],
+    chains: tuple[ChainStatus, ...],
+    version: int,
+    now: datetime,
+) -> Answer:
+    """Return what an item's live rows come to today; pure.
+
+    Args:
+        item: `None` for an unknown product, which has no rows.
+    """
+    if item is None:
+        return Answer(Status.UNKNOWN_PRODUCT, version, None, (), (), chains)
+    today = korean_day(now)
+    current = _best(rows, today)
+    over = [row for row in rows if row.offer.valid_until < today]
+    expired = tuple(sorted(over, key=lambda row: best_first(row.offer)))
+    return Answer(_status(bool(current), chains), version, item, current, expired, chains)
+
+
+def text_answer_of(
+    found: Sequence[Candidate],
+    rows: Mapping[int, Sequence[Promotion]],
+    chains: tuple[ChainStatus, ...],
+    version: int,
+    now: datetime,
+    limit: int,
+    offered_only: bool,
+) -> TextAnswer:
+    """Return what candidates and the live rows of each come to today; pure."""
+    today = korean_day(now)
     matches = [Match(one, _best(rows.get(one.item_id, ()), today)) for one in found]
     offered = [match for match in matches if match.promotions]
     shown = offered if offered and offered_only else matches
     status = Status.UNKNOWN_PRODUCT if not found else _status(bool(offered), chains)
     return TextAnswer(status, version, tuple(shown[:limit]), chains)
-
-
-def _answer(connection: Connection, item_id: int | None, now: datetime) -> Answer:
-    today = korean_day(now)
-    chains = chain_statuses(connection, now)
-    version = now_version(connection)
-    found = items.get(connection, [item_id]).get(item_id) if item_id is not None else None
-    if found is None:
-        return Answer(Status.UNKNOWN_PRODUCT, version, None, (), (), chains)
-    rows = of_items(connection, [found.id], Filters()).get(found.id, [])
-    current = _best(rows, today)
-    over = [row for row in rows if row.offer.valid_until < today]
-    expired = tuple(sorted(over, key=lambda row: best_first(row.offer)))
-    return Answer(_status(bool(current), chains), version, found, current, expired, chains)
 
 
 def _status(offered: bool, chains: Sequence[ChainStatus]) -> Status:
@@ -173,4 +203,6 @@ def _status(offered: bool, chains: Sequence[ChainStatus]) -> Status:
 
 def _best(rows: Iterable[Promotion], today: date) -> tuple[Promotion, ...]:
     valid = [row for row in rows if row.valid_on(today)]
+    if len(valid) < 2:
+        return tuple(valid)
     return tuple(sorted(valid, key=lambda row: best_first(row.offer)))

@@ -334,11 +334,24 @@ link_candidate = Table(
 
 # ---- other sources
 
+# A list of stores, replaced as a whole by its next import.
+store_source = Table(
+    "store_source",
+    metadata,
+    _text("name", primary_key=True),
+    _text("format"),
+    _text("attribution"),
+    Column("imported_at", UtcTime(), nullable=False),
+    Column("row_count", Integer, nullable=False),
+)
+
+# Found by place. SQLite has an R*Tree `store_place` over place and chain, kept by triggers;
+# PostgreSQL, where PostGIS is switched on, a GiST index over `geography` (store_index.py).
 store = Table(
     "store",
     metadata,
     Column("id", ID, primary_key=True),
-    _text("source"),
+    _text("source", ForeignKey("store_source.name", ondelete="CASCADE")),
     _text("source_id"),
     _text("chain", nullable=True),
     _text("name"),
@@ -347,7 +360,6 @@ store = Table(
     _text("phone", nullable=True),
     Column("latitude", Float, nullable=False),
     Column("longitude", Float, nullable=False),
-    Column("seen_at", UtcTime(), nullable=False),
     UniqueConstraint("source", "source_id"),
     CheckConstraint("latitude BETWEEN -90 AND 90", name="latitude"),
     CheckConstraint("longitude BETWEEN -180 AND 180", name="longitude"),

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rapidfuzz import fuzz, process
-from sqlalchemy import Connection, bindparam, delete, insert, select, text
+from sqlalchemy import Connection, delete, insert, select
 
-from promolens_catalog.bigrams import asked, indexed, letters_of, likeness, query_words
+from promolens_catalog.bigrams import Likeness, asked, indexed, letters_of, query_words
 from promolens_catalog.database import Database
+from promolens_catalog.plain_sql import Rows, marks, rows_of
 from promolens_catalog.schema import alias, item, item_search, search_bigram
 from promolens_catalog.statements import in_chunks, insert_into
 from promolens_runtime.errors import InputError
@@ -31,32 +32,20 @@ _MAX_WORDS = 50
 # Likeness in pure Python is computed for the best of a quicker measure only.
 _RANKED = 40
 
-_SQLITE_FETCH = text(
+_SQLITE_FETCH = (
     "SELECT item_search.item_id, item_search.names FROM item_search_fts "
     "JOIN item_search ON item_search.item_id = item_search_fts.rowid "
-    "WHERE item_search_fts MATCH :query ORDER BY item_search_fts.rowid DESC LIMIT :most"
+    "WHERE item_search_fts MATCH ? ORDER BY item_search_fts.rowid DESC LIMIT ?"
 )
 # Materialised, or else the planner may walk all items from the newest for the sake of the order.
-_POSTGRESQL_FETCH = text(
+_POSTGRESQL_FETCH = (
     "WITH found AS MATERIALIZED (SELECT item_id, names FROM item_search "
-    "WHERE to_tsvector('simple', bigrams) @@ CAST(:query AS tsquery)) "
-    "SELECT item_id, names FROM found ORDER BY item_id DESC LIMIT :most"
+    "WHERE to_tsvector('simple', bigrams) @@ CAST(? AS tsquery)) "
+    "SELECT item_id, names FROM found ORDER BY item_id DESC LIMIT ?"
 )
-
-# Built once: making a statement costs as much as running one.
-_NAMES = select(item.c.id, item.c.canonical_name).where(
-    item.c.id.in_(bindparam("ids", expanding=True))
-)
-_RAREST_FIRST = (
-    select(search_bigram)
-    .order_by(search_bigram.c.in_items, search_bigram.c.bigram)
-    .limit(_MAX_WORDS)
-)
-_AMONG = _RAREST_FIRST.where(search_bigram.c.bigram.in_(bindparam("pairs", expanding=True)))
-# Code points are the order of bigrams on both engines.
-_BEGINNING = _RAREST_FIRST.where(
-    search_bigram.c.bigram >= bindparam("first"), search_bigram.c.bigram < bindparam("after")
-)
+_NAMES = "SELECT id, canonical_name FROM item WHERE id IN"
+_RAREST_FIRST = "SELECT bigram, in_items FROM search_bigram WHERE"
+_IN_ORDER = f"ORDER BY in_items, bigram LIMIT {_MAX_WORDS}"
 
 
 @dataclass(frozen=True)
@@ -95,14 +84,42 @@ def candidates(
     connection: Connection, query: str, *, limit: int = 10, min_score: float = 0.2
 ) -> list[Candidate]:
     """Do the same as `search` within a transaction that is already open."""
+    return candidates_in(rows_of(connection), query, limit=limit, min_score=min_score)
+
+
+def candidates_in(
+    rows: Rows, query: str, *, limit: int = 10, min_score: float = 0.2
+) -> list[Candidate]:
+    """Do the same as `search` with statements as text, on whatever connection runs them."""
     _check(query, limit)
     words = query_words(query)
     if not words:
         return []
-    fetched = _fetch(connection, words, limit)
+    fetched = _fetch(rows, words, limit)
     best = _rank("".join(words), fetched, limit, min_score)
-    names = {row[0]: row[1] for row in connection.execute(_NAMES, {"ids": list(best)})}
+    names = _named(rows, best)
     return [Candidate(item_id, names[item_id], score) for item_id, score in best.items()]
+
+
+def names_of(connection: Connection, letters: str) -> dict[int, str]:
+    """Return the names, by item, of items with all bigrams of some letters; the newest 600.
+
+    Args:
+        letters: normalised; of a single one, items with a word that begins with it.
+    """
+    if len(letters) < 2:
+        return names_with(connection, letters, chr(ord(letters) + 1)) if letters else {}
+    rows = rows_of(connection)
+    return _named(rows, _matching(rows, asked([letters]), "all"))
+
+
+def names_with(connection: Connection, first: str, after: str) -> dict[int, str]:
+    """Return the names, by item, of items with a bigram from `first` to before `after`.
+
+    Where there are more than about 600, those with the rarer bigrams.
+    """
+    rows = rows_of(connection)
+    return _named(rows, _matching(rows, _few(_beginning(rows, first, after)), "any"))
 
 
 def index_items(connection: Connection, item_ids: Iterable[int]) -> None:
@@ -135,6 +152,18 @@ def reindex(database: Database) -> int:
         return len(ids)
 
 
+def _named(rows: Rows, found: Iterable[int]) -> dict[int, str]:
+    names: dict[int, str] = {}
+    for chunk in in_chunks(found):
+        names.update(rows(f"{_NAMES} {marks(chunk)}", tuple(chunk)))
+    return names
+
+
+def _beginning(rows: Rows, first: str, after: str) -> Sequence[Any]:
+    """Return the rarest bigrams of a range; code points are their order on both engines."""
+    return rows(f"{_RAREST_FIRST} bigram >= ? AND bigram < ? {_IN_ORDER}", (first, after))
+
+
 def _check(query: str, limit: int) -> None:
     if len(query) > MAX_QUERY_CHARACTERS:
         raise InputError(
@@ -145,17 +174,16 @@ def _check(query: str, limit: int) -> None:
         raise InputError(f"Expected a limit of 1 to {MAX_LIMIT}. Received {limit}. Change it.")
 
 
-def _fetch(connection: Connection, words: list[str], limit: int) -> dict[int, str]:
+def _fetch(rows: Rows, words: list[str], limit: int) -> dict[int, str]:
     """Return the names, by item, of everything that is worth ranking."""
     pairs = asked(words)
     if not pairs:
         first = words[0]
-        beginning = connection.execute(_BEGINNING, {"first": first, "after": chr(ord(first) + 1)})
-        return _matching(connection, _few(beginning), "any")
-    fetched = _matching(connection, pairs, "all")
+        return _matching(rows, _few(_beginning(rows, first, chr(ord(first) + 1))), "any")
+    fetched = _matching(rows, pairs, "all")
     if len(fetched) < limit:
-        among = connection.execute(_AMONG, {"pairs": pairs})
-        fetched |= _matching(connection, _few(among), "any")
+        among = rows(f"{_RAREST_FIRST} bigram IN {marks(pairs)} {_IN_ORDER}", tuple(pairs))
+        fetched |= _matching(rows, _few(among), "any")
     return fetched
 
 
@@ -171,22 +199,19 @@ def _few(rarest_first: Iterable[Any]) -> list[str]:
     return chosen
 
 
-def _matching(connection: Connection, words: Sequence[str], which: str) -> dict[int, str]:
+def _matching(rows: Rows, words: Sequence[str], which: str) -> dict[int, str]:
     """Return the names, by item, of those that have all or any of these words.
 
     Words are letters and digits only, so that quoting them is all the escaping there is.
     """
     if not words:
         return {}
-    if connection.dialect.name == "sqlite":
-        quote, joint = '"', {"all": " AND ", "any": " OR "}
-        statement = _SQLITE_FETCH
+    if rows.dialect == "sqlite":
+        quote, joint, statement = '"', {"all": " AND ", "any": " OR "}, _SQLITE_FETCH
     else:
-        quote, joint = "'", {"all": " & ", "any": " | "}
-        statement = _POSTGRESQL_FETCH
+        quote, joint, statement = "'", {"all": " & ", "any": " | "}, _POSTGRESQL_FETCH
     query = joint[which].join(f"{quote}{word}{quote}" for word in words)
-    rows = connection.execute(statement, {"query": query, "most": _MAX_FETCHED})
-    return {row[0]: row[1] for row in rows}
+    return dict(rows(statement, (query, _MAX_FETCHED)))
 
 
 def _rank(query: str, fetched: dict[int, str], limit: int, min_score: float) -> dict[int, float]:
@@ -200,8 +225,9 @@ def _rank(query: str, fetched: dict[int, str], limit: int, min_score: float) -> 
     # Every item has at least one name among the rough best, unless it is not among them at all.
     rough = process.extract(query, names, scorer=fuzz.ratio, limit=max(_RANKED, 3 * limit))
     best: dict[int, tuple[float, int, int]] = {}
+    like = Likeness(query)
     for name, _, place in rough:
-        score = likeness(query, name)
+        score = like.of(name)
         rank = (score, -len(name), -owners[place])
         best[owners[place]] = max(best.get(owners[place], rank), rank)
     order = sorted(best.items(), key=lambda one: one[1], reverse=True)

@@ -8,10 +8,28 @@ from sqlalchemy import Connection, inspect, text
 
 from promolens_catalog.database import Database
 from promolens_catalog.migrations import REVISION
-from promolens_catalog.schema import metadata
 from promolens_runtime.errors import InputError
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+# Tables that PostgreSQL's extensions bring along: PostGIS.
+_OF_EXTENSIONS = {"spatial_ref_sys"}
+
+
+def check_ours(database: Database) -> None:
+    """Check that a database is a catalog or empty; nothing is changed.
+
+    Raises:
+        InputError: it is another program's.
+    """
+    with database.read() as connection:
+        if revision_of(connection) is not None:
+            return
+        others = sorted(set(inspect(connection).get_table_names()) - _OF_EXTENSIONS)
+    if others:
+        raise InputError(
+            f"Expected a catalog or an empty database in {database.place}. Received one that has a "
+            f"table {others[0]} and is no catalog: another program's. Name another one."
+        )
 
 
 def upgrade(database: Database, *, migrate: bool = True) -> None:
@@ -20,17 +38,14 @@ def upgrade(database: Database, *, migrate: bool = True) -> None:
     Two processes that come at once take turns: the second finds nothing left to do.
 
     Raises:
-        InputError: the catalog is newer than this code, or is none; or it is older and `migrate`
-            is off.
+        InputError: the catalog is newer than this code; or it is older, or there is none, and
+            `migrate` is off.
     """
     with database.read() as connection:
         found = revision_of(connection)
     if found == REVISION:
         return
-    if found is None and migrate:
-        with database.read() as connection:
-            _check_no_foreign_tables(connection, database.place)
-    elif not migrate:
+    if not migrate:
         raise InputError(
             f"Expected tables of revision {REVISION} in {database.place}. Received "
             f"{found or 'no catalog'}. Open it once with a program that may change it."
@@ -45,16 +60,6 @@ def revision_of(connection: Connection) -> str | None:
         return None
     revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     return None if revision is None else str(revision)
-
-
-def _check_no_foreign_tables(connection: Connection, place: str) -> None:
-    clash = sorted(set(inspect(connection).get_table_names()) & set(metadata.tables))
-    # Where a catalog stands by now, another process was quicker: that is no clash.
-    if clash and revision_of(connection) is None:
-        raise InputError(
-            f"Expected a catalog or an empty database in {place}. Received one that has a table "
-            f"{clash[0]} and is no catalog. Name another one."
-        )
 
 
 def _run(connection: Connection, place: str) -> None:
@@ -72,6 +77,7 @@ def _run(connection: Connection, place: str) -> None:
     if found is not None and found not in known:
         raise InputError(
             f"Expected a catalog of revision {REVISION} or older in {place}. Received revision "
-            f"{found}, which is newer than this program. Use a newer promolens."
+            f"{found}, which this program does not know. Use a newer promolens, or name another "
+            "database if this one is not a catalog."
         )
     command.upgrade(config, "head")

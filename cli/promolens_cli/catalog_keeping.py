@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promolens_cli.crawl_places import opened_database
+from promolens_cli.crawl_places import opened_catalog, opened_database
 from promolens_runtime.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from promolens_catalog.copying import Watch
     from promolens_catalog.data_declarations import DataSource
+    from promolens_catalog.database import Database
 
 WRONG = 3
 
@@ -83,12 +88,65 @@ def sources(args: argparse.Namespace) -> int:
 
 def backup(args: argparse.Namespace) -> int:
     """Copy the catalog."""
-    from promolens_catalog.maintenance import backup as copy
+    from promolens_catalog.maintenance import backup as save
 
     with opened_database(args, must_exist=True) as database:
-        path = copy(database, args.out)
+        path = save(database, args.out)
     print(f"{path}: {path.stat().st_size} bytes")
     return 0
+
+
+def copy(args: argparse.Namespace) -> int:
+    """Copy the catalog into an empty one, also of the other engine."""
+    from promolens_catalog.changes import catalog_versions
+    from promolens_catalog.copying import copy_catalog
+
+    with opened_catalog(args.source, must_exist=True) as source, _new_catalog(args.target) as made:
+        with _counted() as watch:
+            rows = copy_catalog(source, made, watch)
+        version, _ = catalog_versions(made)
+        places = {"source": source.place, "target": made.place}
+    if args.json:
+        print(json.dumps({**places, "version": version, "rows": rows}, indent=1))
+        return 0
+    for name, count in rows.items():
+        if count:
+            print(f"{name:<18} {count:>9,}")
+    print(f"{places['target']}: {sum(rows.values()):,} rows, version {version}")
+    return 0
+
+
+@contextlib.contextmanager
+def _new_catalog(address: str) -> Iterator[Database]:
+    """Give a catalog to copy into; a file that is made for it goes again if that fails."""
+    path = Path(address.removeprefix("sqlite:///"))
+    is_new = "://" not in str(path) and not path.exists()
+    try:
+        with opened_catalog(address) as database:
+            yield database
+    except BaseException:
+        if is_new:
+            for leftover in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+                leftover.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def _counted() -> Iterator[Watch]:
+    """Give what shows how many rows are copied, on a line of stderr if that is a terminal."""
+    shown = sys.stderr.isatty()
+
+    def show(table: str, copied: int, rows: int) -> None:
+        if shown:
+            print(
+                f"\r{copied:,} of {rows:,} rows, {table:<18}", end="", file=sys.stderr, flush=True
+            )
+
+    try:
+        yield show
+    finally:
+        if shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def check(args: argparse.Namespace) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from promolens_cli.crawl_places import (
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from promolens_catalog.offers import Offer
     from promolens_catalog.publishing import Publication
     from promolens_catalog.snapshots import Diff
+    from promolens_catalog.staging import AnomalyRow
 
 
 def status(args: argparse.Namespace) -> int:
@@ -48,11 +51,12 @@ def diff(args: argparse.Namespace) -> int:
     with opened_database(args, must_exist=True) as database:
         old, new = _two_snapshots(database, chain, args.snapshots)
         found = snapshots.diff(database, chain, old, new)
+        odd = _odd_cards(database, new)
     if args.json:
-        print(json.dumps(_diff_json(old, new, found), ensure_ascii=False, indent=1))
+        print(json.dumps(_diff_json(old, new, found, odd), ensure_ascii=False, indent=1))
     else:
         print(f"{chain}: snapshot {old} -> {new}")
-        print(_diff_text(found, max(0, args.rows)))
+        print(_diff_text(found, odd, max(0, args.rows)))
     return 0
 
 
@@ -127,6 +131,17 @@ def _two_snapshots(database: Database, chain: Chain, given: list[int]) -> tuple[
     return next(one.id for one in shown if one.id != published.id), published.id
 
 
+def _odd_cards(database: Database, snapshot_id: int) -> list[AnomalyRow]:
+    """Return what was odd on the pages that a snapshot was read from; a rollback read none."""
+    from promolens_catalog import snapshots, staging
+
+    with database.read() as connection:
+        crawl_id = snapshots.snapshot_in(connection, snapshot_id).crawl_id
+    if crawl_id is None:
+        return []
+    return [row for row in staging.anomalies(database, crawl_id) if row.listing is not None]
+
+
 def _published_line(done: Publication) -> str:
     return (
         f"published snapshot {done.snapshot_id} as version {done.version}: {done.added} rows "
@@ -134,7 +149,7 @@ def _published_line(done: Publication) -> str:
     )
 
 
-def _diff_json(old: int, new: int, found: Diff) -> dict[str, Any]:
+def _diff_json(old: int, new: int, found: Diff, odd: Sequence[AnomalyRow]) -> dict[str, Any]:
     return {
         "old": old,
         "new": new,
@@ -144,6 +159,7 @@ def _diff_json(old: int, new: int, found: Diff) -> dict[str, Any]:
             {"old": _offer_json(before), "new": _offer_json(after)}
             for before, after in found.changed
         ],
+        "anomalies": [asdict(row) for row in odd],
     }
 
 
@@ -158,7 +174,7 @@ def _offer_json(offer: Offer) -> dict[str, Any]:
     }
 
 
-def _diff_text(found: Diff, rows: int) -> str:
+def _diff_text(found: Diff, odd: Sequence[AnomalyRow], rows: int) -> str:
     from promolens_crawler.plain import plain
 
     lines = [f"{len(found.added)} began, {len(found.ended)} ended, {len(found.changed)} changed"]
@@ -168,10 +184,18 @@ def _diff_text(found: Diff, rows: int) -> str:
         f"~ {_offer_line(before)}  ->  {after.price_krw} won {after.kind}"
         for before, after in found.changed[:rows]
     ]
-    most = max(len(found.added), len(found.ended), len(found.changed))
+    if odd:
+        lines.append(f"{len(odd)} odd on the pages of the new one")
+        lines += [f"? {_place(row)}: {row.code}: {row.detail}" for row in odd[:rows]]
+    most = max(len(found.added), len(found.ended), len(found.changed), len(odd))
     if most > rows:
         lines.append(f"(--rows {most} shows all)")
     return plain("\n".join(lines), limit=1_000_000)
+
+
+def _place(row: AnomalyRow) -> str:
+    card = "" if row.position is None else f", card {row.position + 1}"
+    return f"{row.listing} page {row.number}{card}"
 
 
 def _offer_line(offer: Offer) -> str:

@@ -51,22 +51,29 @@ def open_config(args: argparse.Namespace) -> CrawlerConfig:
     return load_config(path)
 
 
+def opened_database(
+    args: argparse.Namespace, *, must_exist: bool = False
+) -> contextlib.AbstractContextManager[Database]:
+    """Give the catalog of --database, as `opened_catalog` does."""
+    return opened_catalog(args.database, must_exist=must_exist)
+
+
 @contextlib.contextmanager
-def opened_database(args: argparse.Namespace, *, must_exist: bool = False) -> Iterator[Database]:
-    """Give the catalog of --database.
+def opened_catalog(address: str, *, must_exist: bool = False) -> Iterator[Database]:
+    """Give a catalog and close it.
 
     Raises:
         InputError: with `must_exist`, where a file is named that is not there.
     """
     from promolens_catalog.database import open_database
 
-    path = Path(args.database.removeprefix("sqlite:///"))
-    if must_exist and "://" not in str(args.database) and not path.exists():
+    file = address.removeprefix("sqlite:///")
+    if must_exist and "://" not in file and not Path(file).exists():
         raise InputError(
-            f"Expected a catalog at {args.database}. Received no file. Crawl first "
+            f"Expected a catalog at {file}. Received no file. Crawl first "
             "(promolens crawl run), or name another with --database."
         )
-    database = open_database(args.database)
+    database = open_database(address)
     try:
         yield database
     finally:

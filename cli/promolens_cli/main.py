@@ -35,14 +35,18 @@ COMMANDS = (
         "demo-data", "demo_data", "draw the demo catalogue: invented products and phone photos"
     ),
     Command("demo-shops", "demo_shops", "open stand-in shops on this machine"),
+    Command("demo-maps", "demo_maps", "open a stand-in map service on this machine"),
+    Command("stores", "stores", "import lists of stores, and find the nearest ones"),
     Command("crawl", "crawl", "crawl the chains' lists, and decide what is published"),
     Command("catalog", "catalog", "ask the catalog, feed it further tables, look after it"),
     Command("match", "match", "measure the name matcher, and decide its doubtful links"),
+    Command("serve", "serve", "answer over HTTP: promotions, stores, copies for phones, bundles"),
+    Command("keys", "keys", "make, list and revoke API keys of the service"),
     Command("doctor", "doctor", "examine a folder of photos before training"),
     Command("train", "train", "train a recogniser on a folder of photos"),
     Command("evaluate", "evaluate", "measure a bundle on labelled photos"),
     Command("export", "export", "turn a trained run into a verified, signed bundle"),
-    Command("bundle", "bundle", "verify a bundle, or make signing keys"),
+    Command("bundle", "bundle", "verify a bundle, offer it to phones, make signing keys"),
     Command("predict", "predict", "name the product in a picture"),
     Command("ablation", "ablation", "compare training recipes by grouped k-fold"),
 )
@@ -58,6 +62,8 @@ EPILOG = """examples:
 
 # Which extra brings a package that a subcommand imports.
 EXTRAS = {
+    "cachetools": "server",
+    "httpx": "server",
     "alembic": "catalog",
     "rapidfuzz": "catalog",
     "sqlalchemy": "catalog",
@@ -70,6 +76,10 @@ EXTRAS = {
     "selectolax": "crawl",
     "selenium": "crawl",
     "tenacity": "crawl",
+    "brotli": "server",
+    "fastapi": "server",
+    "httptools": "server",
+    "pydantic": "server",
     "starlette": "demo",
     "uvicorn": "demo",
     "cv2": "train",

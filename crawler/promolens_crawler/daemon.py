@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 60
 # What a later try may find mended; a held or gone list waits for a person or the next plan.
-RETRIED = ("fetch-failed", "storage", "disk", "listing-broken", "busy", "internal-error")
+RETRIED = ("fetch-failed", "storage", "disk", "browser", "listing-broken", "busy", "internal-error")
 
 
 class PlanTrigger(BaseTrigger):  # type: ignore[misc]

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 
-from promolens_catalog import publishing, staging
+from promolens_catalog import publishing, snapshots, staging
 from promolens_catalog.database import Database
 from promolens_catalog.importing import LISTING, ImportedList, pages_of, stage_list
 from promolens_catalog.links import Linker
@@ -34,7 +34,13 @@ def feed(
         InputError: the published list is of a later month.
     """
     with chain_lock(db, read.chain) as check_lock:
-        findings = validate(facts_of(read, now), baseline_of(db, read.chain), thresholds)
+        baseline = baseline_of(db, read.chain)
+        if baseline is not None and read.month < baseline.month:
+            raise InputError(
+                f"Expected a list of {baseline.month} or later: the published one of {read.chain} "
+                f"is of that month. Received one of {read.month}. Roll back first if you mean it."
+            )
+        findings = validate(facts_of(read, now), baseline, thresholds)
         crawl_id = stage_list(db, read, now)
         found = [AnomalyRow(one.code, one.line()) for one in findings]
         staging.add_anomalies(db, crawl_id, found)
@@ -70,7 +76,10 @@ def facts_of(read: ImportedList, now: datetime) -> CrawlFacts:
 
 def _held(db: Database, result: ChainResult, reasons: list[str], now: datetime) -> ChainResult:
     assert result.crawl_id is not None
+    older = snapshots.held_snapshots(db, result.chain)
     snapshot_id = publishing.hold(db, result.crawl_id, reasons, now)
+    for one in older:
+        publishing.reject(db, one.id, now, f"replaced by held snapshot {snapshot_id}")
     code = holds(result.findings)[0].code
     return replace(result, snapshot_id=snapshot_id, reason=code, message="\n".join(reasons))
 

@@ -11,6 +11,7 @@ from promolens_catalog.chains import Chain
 from promolens_catalog.database import Database
 from promolens_catalog.offers import Offer
 from promolens_catalog.staging import StagedPage
+from promolens_crawler.sections import listings_of, whole_total
 from promolens_crawler.sites.base import Listing, Site
 from promolens_crawler.validation import Baseline, CrawlFacts, ListingFacts
 
@@ -24,21 +25,23 @@ def crawl_facts(
         staged: pages by listing key, by number.
         crawled_at: when its reading ended.
     """
-    pages = [page for listing in site.listings for page in staged.get(listing.key, ())]
+    listings = listings_of(site, staged)
+    pages = [page for listing in listings for page in staged.get(listing.key, ())]
     rows: dict[Offer, None] = {offer: None for page in pages for offer in page.offers}
     return CrawlFacts(
         chain=site.chain,
         month=month,
         declares_total=site.declares_total,
-        expected_listings=tuple(listing.key for listing in site.listings),
+        expected_listings=tuple(listing.key for listing in listings),
         listings=tuple(
             listing_facts(listing, staged[listing.key])
-            for listing in site.listings
+            for listing in listings
             if staged.get(listing.key)
         ),
         offers=tuple(rows),
         problems=Counter(problem.code for page in pages for problem in page.problems),
         crawled_at=crawled_at,
+        whole_total=whole_total(site, staged),
     )
 
 

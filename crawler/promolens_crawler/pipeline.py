@@ -20,7 +20,7 @@ from promolens_catalog.chains import Chain
 from promolens_catalog.database import Database
 from promolens_catalog.links import Linker
 from promolens_catalog.staging import AnomalyRow, CrawlRecord, StagedPage
-from promolens_crawler.errors import SourceGoneError
+from promolens_crawler.errors import CrawlError, SourceGoneError
 from promolens_crawler.judging import baseline_of, crawl_facts
 from promolens_crawler.locks import ChainBusyError, LockLostError, chain_lock
 from promolens_crawler.paging import PagingLimits
@@ -35,6 +35,7 @@ from promolens_crawler.reading import (
     read_listing,
 )
 from promolens_crawler.results import EXIT_STATUS, ChainResult, Outcome, log_line
+from promolens_crawler.sections import is_settled, listings_of, settle
 from promolens_crawler.sites.base import Site
 from promolens_crawler.transports.base import Transport
 from promolens_crawler.validation import CrawlFacts, Finding, Thresholds, holds, validate
@@ -170,7 +171,12 @@ class _Crawl:
         self._requests = 0
 
     def run(self) -> ChainResult:
-        transport = self._job.transport()
+        try:
+            transport = self._job.transport()
+        except PromolensError as error:
+            # The browser is missing or does not start; a crawl that was left stays as it is.
+            reason = error.reason if isinstance(error, CrawlError) else "browser"
+            return ChainResult(self._chain, Outcome.FAILED, self._month, reason, str(error))
         try:
             record = self._begin(transport.name)
             try:
@@ -220,29 +226,41 @@ class _Crawl:
     # ---- reading
 
     def _read(self, record: CrawlRecord, transport: Transport) -> None:
-        assert record.archive is not None
         staged = self._staged(record)
         self._kept = sum(len(pages) for pages in staged.values())
         if record.state != "running":
             return
-        listings = self._job.site.listings
+        reading = self._reading(record, transport)
+        if not is_settled(self._job.site, staged):
+            settle(reading)
+            staged, self._kept = self._staged(record), 0
+            self._pages = sum(len(pages) for pages in staged.values())
+        listings = listings_of(self._job.site, staged)
         shown = self._desk.progress.chain(self._chain, [one.key for one in listings])
-        reading = Reading(
+        reading = replace(reading, watcher=_Counting(shown, self._count_page))
+        for listing in listings:
+            pages = staged.get(listing.key, [])
+            if pages:
+                rows = sum(page.cards_seen for page in pages)
+                shown.page(listing.key, pages[-1].number, rows, pages[-1].declared_total)
+            read_listing(reading, listing, pages)
+
+    def _reading(self, record: CrawlRecord, transport: Transport) -> Reading:
+        assert record.archive is not None
+        return Reading(
             db=self._desk.db,
             crawl_id=record.id,
             site=self._job.site,
             home=self._job.home,
             transport=transport,
             keeper=self._desk.archive.open_run(record.archive),
-            watcher=_Counting(shown, self._count_page),
+            watcher=_Unseen(),
             month=self._month,
             limits=self._job.limits,
             check=self._check,
             watch_month=self._job.month is None,
             recheck=abs(self._desk.clock() - record.started_at) > self._job.trust_for,
         )
-        for listing in listings:
-            read_listing(reading, listing, staged.get(listing.key, ()))
 
     def _count_page(self) -> None:
         self._pages += 1
@@ -348,6 +366,13 @@ class _Crawl:
         plain = ChainResult(self._chain, outcome, self._month, crawl_id=record.id)
         counts = {"pages": self._pages, "pages_kept": self._kept, "requests": self._requests}
         return replace(plain, **counts, **more)  # type: ignore[arg-type]
+
+
+class _Unseen:
+    """Before it is known which listings there are, nobody watches."""
+
+    def page(self, listing: str, number: int, rows: int, total: int | None) -> None:
+        """Say nothing."""
 
 
 class _Counting:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -103,6 +104,20 @@ def read_listing(reading: Reading, listing: Listing, staged: Sequence[StagedPage
         _read_once(reading, listing, ())
 
 
+def first_page(reading: Reading, listing: Listing) -> tuple[StagedPage, Answer]:
+    """Fetch and archive a listing's first page alone; nothing is staged.
+
+    Raises:
+        ReadingError: it cannot be had or read.
+        StoppedError: asked to stop.
+    """
+    try:
+        with _session(reading, listing) as session:
+            return _fetch(reading, session, listing, 1)
+    except CrawlError as error:
+        raise ReadingError(error, listing.key, 1) from error
+
+
 def page_facts(page: StagedPage) -> PageFacts:
     """Return what the end-of-listing logic needs; equal for a page just read and when staged."""
     return PageFacts(
@@ -160,18 +175,25 @@ def _replay(paging: Paging, staged: Sequence[StagedPage]) -> None:
 
 
 def _read_on(reading: Reading, listing: Listing, paging: Paging) -> None:
-    reading.check()
-    session = reading.transport.open(reading.site, reading.home, listing)
-    try:
-        opening: Answer | None = getattr(session, "opening", None)
-        if opening is not None:
-            reading.keeper.keep(opening)
+    with _session(reading, listing) as session:
         while not paging.complete:
             reading.check()
             page, answer = _fetch(reading, session, listing, paging.next_number)
             paging.accept(page_facts(page))
             stage_page(reading.db, reading.crawl_id, page, answer.fetched_at)
             reading.watcher.page(listing.key, page.number, paging.received, paging.total)
+
+
+@contextlib.contextmanager
+def _session(reading: Reading, listing: Listing) -> Iterator[ListSession]:
+    """Open a listing; its opening page is archived."""
+    reading.check()
+    session = reading.transport.open(reading.site, reading.home, listing)
+    try:
+        opening: Answer | None = getattr(session, "opening", None)
+        if opening is not None:
+            reading.keeper.keep(opening)
+        yield session
     finally:
         session.close()
 

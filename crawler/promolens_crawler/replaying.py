@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from promolens_catalog import snapshots, staging
@@ -19,6 +19,7 @@ from promolens_crawler.pipeline import Desk, Job, crawl_chain
 from promolens_crawler.progress import NoProgress
 from promolens_crawler.reading import parse
 from promolens_crawler.results import ChainResult
+from promolens_crawler.sections import settled
 from promolens_crawler.sites.base import Site
 from promolens_crawler.transports.replay import ReplayTransport
 from promolens_crawler.validation import CrawlFacts, Finding, Thresholds, validate
@@ -63,10 +64,12 @@ def read_again(
         ArchiveError: an answer is damaged.
     """
     run, month = archive.open_run(name), _month_of(name)
+    site = _as_archived(site, run)
     staged: dict[str, list[staging.StagedPage]] = {}
     unread: list[tuple[str, int, str]] = []
     for (key, number), entry in sorted(run.entries().items()):
-        listing = next((one for one in site.listings if one.key == key), None)
+        known = (*site.listings, *site.sections)
+        listing = next((one for one in known if one.key == key), None)
         if listing is None or number == 0:
             continue
         try:
@@ -77,7 +80,7 @@ def read_again(
         page = staged_page_of(parsed, site.chain, month, key, number, entry.sha256)
         staged.setdefault(key, []).append(page)
     crawled_at = _last_fetch(run)
-    facts = crawl_facts(site, month, staged, crawled_at)
+    facts = crawl_facts(site, month, settled(site, staged), crawled_at)
     findings = validate(facts, baseline_of(db, site.chain), thresholds)
     return Replay(name, month, crawled_at, facts, findings, tuple(unread))
 
@@ -101,7 +104,7 @@ def publish_again(
     at = _last_fetch(run)
     _refuse_older(db, site.chain, name, at)
     job = Job(
-        site=site,
+        site=_as_archived(site, run),
         home=site.home,
         transport=lambda: ReplayTransport(run),
         month=month,
@@ -110,6 +113,12 @@ def publish_again(
         fresh=True,
     )
     return crawl_chain(job, Desk(db, _SameRun(name), lambda: at, NoProgress(), linker))
+
+
+def _as_archived(site: Site, run: ArchiveRun) -> Site:
+    """Leave the sections out that were not asked for, which older archives do not have."""
+    have = {key for key, _ in run.entries()}
+    return site if have & {one.key for one in site.sections} else replace(site, sections=())
 
 
 class _SameRun:

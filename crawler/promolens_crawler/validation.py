@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from statistics import median
@@ -198,6 +198,7 @@ class CrawlFacts:
         offers: the distinct rows.
         problems: how often each code of `promolens_crawler.pages.PROBLEMS` occurred.
         crawled_at: UTC.
+        whole_total: rows of the chain's whole list, where it was read section by section.
     """
 
     chain: Chain
@@ -208,6 +209,7 @@ class CrawlFacts:
     offers: tuple[Offer, ...]
     problems: Mapping[str, int]
     crawled_at: datetime
+    whole_total: int | None = None
 
     @property
     def cards(self) -> int:
@@ -315,6 +317,20 @@ def _listing_end(listing: ListingFacts, declares_total: bool) -> Iterator[Findin
         yield Finding("total", f"a declared total in listing {listing.key}", "none")
     elif total is None and not listing.end_seen:
         yield Finding("end", f"an end marker in listing {listing.key}", "none")
+
+
+def _sections(case: _Case) -> Iterator[Finding]:
+    """Sections stand for the whole list only if each of its rows is in exactly one of them."""
+    total = case.crawl.whole_total
+    if total is None:
+        return
+    if case.crawl.cards != total:
+        what = f"{total} rows in all sections together, as in the whole list"
+        yield Finding("sections", what, f"{case.crawl.cards}")
+    rows = Counter(replace(offer, category=None) for offer in set(case.crawl.offers))
+    shared = sum(count > 1 for count in rows.values())
+    if shared:
+        yield Finding("sections", "each row in one section", f"{shared} in several")
 
 
 def _schema(case: _Case) -> Iterator[Finding]:
@@ -532,6 +548,7 @@ def _repeated_ids(case: _Case) -> Iterator[Finding]:
 
 RULES: tuple[Callable[[_Case], Iterator[Finding]], ...] = (
     _listings,
+    _sections,
     _schema,
     _counts,
     _coverage,

@@ -1,9 +1,15 @@
-"""Verify a bundle, or make signing keys.
+"""Verify a bundle, offer it to phones, or make signing keys.
 
 `verify` checks the signature, the manifest's schema, size and hash of every file, labels, the model
 as LiteRT opens it, and the golden vectors; it prints one line for each thing that is wrong and ends
 with status 3. The public key is --public-key, else PROMOLENS_PUBLIC_KEY, else the public half of
 this machine's development key.
+
+`publish` copies a bundle into a store, verifies the copy in the same way, and offers it on a
+channel to all phones or to a share of them; a bundle that does not verify, or whose version is
+lower than one that was offered before, is refused. `rollout` changes the share, `rollback` offers
+the release before again, `releases` shows what is there. The store is --store, else
+PROMOLENS_BUNDLE_STORE; the server sends what is in it (docs/bundle-delivery.md).
 
 `keygen` writes a new private key (base64, readable by its owner only) and prints the public one.
 
@@ -11,6 +17,11 @@ examples:
   promolens bundle verify android_assets/bundle
   PROMOLENS_PUBLIC_KEY=ed25519:11qYAYKx... promolens bundle verify download/
   promolens bundle verify bundle --allow-unsigned --json
+  promolens bundle publish android_assets/bundle --store /srv/bundles --channel beta
+  promolens bundle publish android_assets/bundle --store /srv/bundles --rollout 10
+  promolens bundle rollout 50 --store /srv/bundles
+  promolens bundle rollback --store /srv/bundles
+  promolens bundle releases --store /srv/bundles --json
   promolens bundle keygen ~/keys/promolens.key
   PROMOLENS_SIGNING_KEY=$(cat ~/keys/promolens.key) promolens export runs/mine --out app
 """
@@ -19,18 +30,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from promolens_runtime.verify import VerifyReport
 
 BROKEN = 3
+STORE_VARIABLE = "PROMOLENS_BUNDLE_STORE"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the two actions and their options."""
+    """Add the actions and their options."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     verify = actions.add_parser(
         "verify",
@@ -51,11 +64,93 @@ def configure(parser: argparse.ArgumentParser) -> None:
         epilog="example: promolens bundle keygen ~/keys/promolens.key",
     )
     keygen.add_argument("out", type=Path, help="file for the private key; must not exist")
+    _configure_publish(actions)
+    _configure_channels(actions)
+
+
+def _configure_publish(actions: Any) -> None:
+    publish = actions.add_parser(
+        "publish",
+        help="verify a bundle and offer it to phones",
+        description="Copy a bundle into the store, verify the copy, and offer it on a channel.",
+        epilog="example: promolens bundle publish android_assets/bundle --store /srv/bundles",
+    )
+    publish.add_argument("path", type=Path, help="the bundle, or the folder that holds bundle/")
+    publish.add_argument(
+        "--rollout",
+        type=_percent,
+        default=100,
+        metavar="PERCENT",
+        help="share of the phones that get it at first, 1 to 100 (100)",
+    )
+    publish.add_argument("--public-key", metavar="K", help="ed25519:<base64>")
+    publish.add_argument(
+        "--allow-downgrade",
+        action="store_true",
+        help="offer it though phones may have a higher version, and refuse it",
+    )
+    _channel_options(publish)
+
+
+def _configure_channels(actions: Any) -> None:
+    rollout = actions.add_parser(
+        "rollout",
+        help="offer the release that is being rolled out to more phones, or to fewer",
+        description="Change the share of a roll-out: 0 pauses it, 100 ends it.",
+        epilog="example: promolens bundle rollout 50 --store /srv/bundles",
+    )
+    rollout.add_argument("percent", type=_percent, metavar="PERCENT", help="0 to 100")
+    _channel_options(rollout)
+    rollback = actions.add_parser(
+        "rollback",
+        help="stop offering the newest release",
+        description="Stop a roll-out, or else offer the release before again.",
+        epilog="example: promolens bundle rollback --channel beta --store /srv/bundles",
+    )
+    rollback.add_argument("--to", type=int, metavar="VERSION", help="(the one before)")
+    _channel_options(rollback)
+    releases = actions.add_parser(
+        "releases",
+        help="show the channels and all releases of a store",
+        description="Show what each channel offers, and all releases that are in the store.",
+        epilog="example: promolens bundle releases --store /srv/bundles --json",
+    )
+    _store_options(releases)
+
+
+def _channel_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--channel", choices=("stable", "beta"), default="stable", help="(stable)")
+    parser.add_argument("--by", metavar="WHO", help="kept with the deed (the login name)")
+    _store_options(parser)
+
+
+def _store_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--store",
+        type=Path,
+        metavar="DIR",
+        default=os.environ.get(STORE_VARIABLE) or None,
+        help=f"the bundle store ({STORE_VARIABLE})",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _percent(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"expected 0 to 100 percent, received {text}")
+    return value
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run `verify` or `keygen`."""
-    return _keygen(args.out) if args.action == "keygen" else _verify(args)
+    """Run one action."""
+    if args.action == "keygen":
+        return _keygen(args.out)
+    if args.action == "verify":
+        return _verify(args)
+    from promolens_cli import bundle_releasing
+
+    return bundle_releasing.run(args)
 
 
 def _keygen(out: Path) -> int:

@@ -14,6 +14,7 @@ examples:
   promolens catalog load-source docs/examples/nutrition.toml docs/examples/nutrition.csv
   promolens catalog sources
   promolens catalog backup promotions-backup.db
+  promolens catalog copy promotions.db postgresql://promolens@localhost/promotions
   promolens catalog check --json
   promolens catalog optimize
 """
@@ -30,6 +31,13 @@ if TYPE_CHECKING:
 
 DATABASE_VARIABLE = "PROMOLENS_DATABASE_URL"
 DEFAULT_DATABASE = "promotions.db"
+COPY_EXAMPLES = """Numbers, versions and change log come along: phones go on from where they were.
+It is of one moment: stop the crawls before, and let them write into the new one after.
+
+examples:
+  promolens catalog copy promotions.db postgresql://promolens@localhost/promotions
+  promolens catalog copy postgresql://promolens@localhost/promotions promotions.db --json
+"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         "drop-source": catalog_keeping.drop_source,
         "sources": catalog_keeping.sources,
         "backup": catalog_keeping.backup,
+        "copy": catalog_keeping.copy,
         "check": catalog_keeping.check,
         "optimize": catalog_keeping.optimize,
     }
@@ -59,12 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _action(actions: Actions, name: str, summary: str, example: str) -> argparse.ArgumentParser:
-    action = actions.add_parser(
-        name,
-        help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog=f"example: promolens catalog {example}",
-    )
+    action = _bare_action(actions, name, summary, f"example: promolens catalog {example}")
     action.add_argument(
         "--database",
         metavar="URL",
@@ -72,6 +76,12 @@ def _action(actions: Actions, name: str, summary: str, example: str) -> argparse
         help=f"path or postgresql://... ({DATABASE_VARIABLE}, else {DEFAULT_DATABASE})",
     )
     return action
+
+
+def _bare_action(actions: Actions, name: str, summary: str, epilog: str) -> argparse.ArgumentParser:
+    return actions.add_parser(
+        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", epilog=epilog
+    )
 
 
 def _asking(actions: Actions) -> None:
@@ -123,6 +133,12 @@ def _caring(actions: Actions) -> None:
         actions, "backup", "copy the catalog while it is in use", "backup promotions-backup.db"
     )
     backup.add_argument("out", type=Path, help="file to write; must not exist")
+    copy = _bare_action(
+        actions, "copy", "copy it into an empty one, also of the other engine", COPY_EXAMPLES
+    )
+    copy.add_argument("source", metavar="SOURCE", help="path or postgresql://...; is left as it is")
+    copy.add_argument("target", metavar="TARGET", help="the same; a new file, or an empty database")
+    _json(copy)
     _json(_action(actions, "check", "check that the catalog is whole", "check"))
     optimize = _action(actions, "optimize", "give back room and keep it quick", "optimize")
     optimize.add_argument("--reindex", action="store_true", help="also build the text index anew")

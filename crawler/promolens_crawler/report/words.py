@@ -47,6 +47,7 @@ CODES = {
     "refused": "더 새로운 목록이 이미 발행됨",
     "storage": "데이터베이스 문제",
     "disk": "저장 공간 부족",
+    "browser": "브라우저를 시작하지 못함",
     "archive": "보관한 페이지가 손상됨",
     "held": "새 목록이 보류됨",
     # why a snapshot is held, or what was noted
@@ -57,6 +58,7 @@ CODES = {
     "count": "전체 개수가 크게 달라짐",
     "count-kind": "행사 종류별 개수가 크게 달라짐",
     "count-category": "분류별 개수가 크게 달라짐",
+    "sections": "분류별 목록이 전체 목록과 맞지 않음",
     "listing-empty": "빈 목록",
     "first": "비교할 이전 목록이 없음",
     "first-count": "첫 목록치고 너무 적음",

@@ -21,11 +21,13 @@ class Listing:
         key: short name, unique within the chain; part of file names: `[a-z0-9-]+`.
         kind: what the list holds where it is of one kind; cross-checked with every badge.
         parameters: what the chain's requests need to name it.
+        section: the chain's own section where the list is of one; every card of it says so.
     """
 
     key: str
     kind: Kind | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    section: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Site:
 
     Attributes:
         home: `https://host` of the live site; a configuration may point elsewhere (stand-ins).
+        sections: lists of one section each that may be read in place of `listings`, which is then
+            one list of everything: only if their totals add up to its own (`sections.settle`).
         declares_total: pages state the number of rows, so that completeness can be proved.
         page_size: rows of a full page (after the first, where that differs).
         page_size_parameter: key of `Listing.parameters` by which another size is asked for, where
@@ -84,5 +88,6 @@ class Site:
     declares_total: bool
     page_size: int
     page_size_parameter: str = ""
+    sections: tuple[Listing, ...] = ()
     opening: Callable[[str, Listing], Request] | None = None
     tokens: Callable[[Answer], Tokens] | None = None

@@ -204,6 +204,7 @@ class _Reader:
             gift=self._gift(raw.gift) if kind is Kind.GIFT and raw.gift else None,
             image_url=image_url,
             window=raw.window,
+            category=self._listing.section,
         )
 
     def _or_none(self, read: Callable[[], T]) -> T | None:

@@ -17,6 +17,19 @@ from promolens_crawler.sites.markup import attribute, page_of, refuse_strange, t
 PAGE_SIZE = 20
 # One list of all kinds: a kind that has no tab yet cannot be missed, and the total covers it.
 LISTINGS = (Listing("all"),)
+
+
+def _section(key: str, name: str, number: str) -> Listing:
+    return Listing(key, section=name, parameters={"base_category_seq": number})
+
+
+# No card says its section. Whether every product is in one of these is seen anew in each crawl.
+SECTIONS = (
+    _section("meals", "간편식사", "1"),
+    _section("snacks", "과자", "2"),
+    _section("household", "생활용품", "3"),
+    _section("drinks", "음료", "5"),
+)
 RULES = CardRules(
     badges={
         ("1+1", "onepl"): Kind.ONE_PLUS_ONE,
@@ -42,7 +55,7 @@ def _address(listing: Listing, number: int) -> str:
         "search": "",
         "page": str(number),
         "category_seq": "",
-        "base_category_seq": "",
+        "base_category_seq": listing.parameters.get("base_category_seq", ""),
         "align": "PRICE_ASC",
     }
     return f"/goods/event?{urlencode(query)}"
@@ -98,6 +111,7 @@ SITE = Site(
     chain=Chain.EMART24,
     home="https://emart24.co.kr",
     listings=LISTINGS,
+    sections=SECTIONS,
     page_request=page_request,
     read=read,
     declares_total=True,

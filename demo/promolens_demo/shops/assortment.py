@@ -18,6 +18,7 @@ from promolens_demo.shops.goods import N_FRESH, Goods, fresh_food, shelf
 from promolens_demo.shops.image_paths import image_path
 from promolens_demo.shops.oddities import ODDITIES, with_equal_names, with_twins
 from promolens_demo.shops.rows import Row
+from promolens_demo.shops.sections import section_of
 from promolens_demo.shops.spelling import spell, spell_fully
 from promolens_runtime.errors import InputError
 
@@ -106,6 +107,7 @@ def _row(assortment: Assortment, chain: Chain, month: str, goods: Goods) -> Row:
         site_id=_site_id(chain, goods),
         is_new=new < 0.06,
         own_brand=is_own,
+        section=section_of(chain, goods),
         linked_card=chain is Chain.CU and linked < 0.1,
     )
 

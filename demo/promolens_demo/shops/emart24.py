@@ -5,8 +5,8 @@ from __future__ import annotations
 from promolens_catalog.chains import Chain
 from promolens_catalog.kinds import Kind
 from promolens_demo.shops.frame import Look, document, marked
-from promolens_demo.shops.goods import FRESH_CATEGORY
 from promolens_demo.shops.rows import Row
+from promolens_demo.shops.sections import EMART24_SECTIONS
 from promolens_demo.shops.site import Draft, Page, StandIn, Visit
 from promolens_demo.shops.view import View, fixed
 
@@ -18,12 +18,8 @@ CATEGORIES = {
     "4": Kind.DISCOUNT,
     "12": Kind.PICK_AND_MIX,
 }
-BASE_CATEGORIES = {
-    "1": (FRESH_CATEGORY, "면"),
-    "2": ("과자",),
-    "3": ("생활용품",),
-    "5": ("음료", "유제품"),
-}
+# What mode `section-gone` leaves out: of the smaller ones, so that the whole count tells nothing.
+GONE_SECTION = EMART24_SECTIONS["1"]
 _BADGES = {
     Kind.ONE_PLUS_ONE: ("onepl", "1 + 1"),
     Kind.TWO_PLUS_ONE: ("twopl", "2 + 1"),
@@ -36,7 +32,7 @@ _START = "/goods/event"
 _TABS = (
     ("전체", ""), ("1 + 1", "1"), ("2 + 1", "2"), ("3 + 1", "3"), ("SALE", "4"), ("골라담기", "12"),
 )  # fmt: skip
-_BASE_TABS = (("전체", ""), ("간편식사", "1"), ("과자", "2"), ("생활용품", "3"), ("음료", "5"))
+_BASE_TABS = (("전체", ""), *((name, seq) for seq, name in EMART24_SECTIONS.items()))
 _ALIGNS = (
     ("RECENT", "최신순"),
     ("PRICE_ASC", "낮은 가격순"),
@@ -63,12 +59,14 @@ def _aligned(rows: list[Row], align: str) -> list[Row]:
 
 def _rows(visit: Visit) -> list[Row]:
     category, base = visit.value("category_seq"), visit.value("base_category_seq")
-    kind, sections = CATEGORIES.get(category), BASE_CATEGORIES.get(base, ())
+    kind, section = CATEGORIES.get(category), EMART24_SECTIONS.get(base)
+    gone = GONE_SECTION if "section-gone" in visit.modes else None
     word = visit.value("search")
     rows = visit.shop.listing(
         lambda row: (
             (not category or row.kind is kind)
-            and (not base or row.goods.category in sections)
+            and (not base or (section is not None and row.section == section))
+            and (gone is None or row.section != gone)
             and word in row.name
         )
     )
@@ -117,7 +115,7 @@ def _choices(visit: Visit) -> str:
     align = visit.value("align") or "RECENT"
     category, base = visit.value("category_seq"), visit.value("base_category_seq")
     category = category if category in CATEGORIES else ""
-    base = base if base in BASE_CATEGORIES else ""
+    base = base if base in EMART24_SECTIONS else ""
 
     def anchor(text: str, chosen: bool, seq: str, base_seq: str, order: str = "RECENT") -> str:
         address = (
@@ -141,7 +139,8 @@ def _choices(visit: Visit) -> str:
 
 
 def _event(visit: Visit) -> Draft:
-    key = "event" + visit.value("category_seq") + visit.value("align")
+    parts = (visit.value(name) for name in ("category_seq", "base_category_seq", "align"))
+    key = "-".join(("event", *parts))
     page = visit.number("page", 1)
     shown = visit.view(key, _rows(visit), page, fixed(PAGE_SIZE))
     return Draft(document(visit, _LOOK, _body(visit, shown)))

@@ -37,6 +37,7 @@ class Mode:
         number: the default of the number after the colon; `None` where there is none.
         unit: what the number counts.
         not_at: chains that have nothing to which this could happen.
+        not_why: what those chains lack, after their name.
         pages: pages that a listing needs to show it.
     """
 
@@ -47,6 +48,7 @@ class Mode:
     number: float | None = None
     unit: str = ""
     not_at: tuple[Chain, ...] = ()
+    not_why: str = ""
     pages: int = 1
 
 
@@ -93,6 +95,14 @@ MODES: dict[str, Mode] = {
         Mode("bot", "a page for robots, with status 200", _STOPPED, "bot-page"),
         Mode("gone", "every address leads to an application's shell", _STOPPED, "source-gone"),
         Mode("fewer", "60 % fewer rows, totals included", _STOPPED, "count"),
+        Mode(
+            "section-gone",
+            "one section has no rows any more, totals included",
+            _STOPPED,
+            "count-category",
+            not_at=(Chain.CU, Chain.GS25, Chain.SEVEN, Chain.CSPACE),
+            not_why="has no sections",
+        ),
         Mode("empty", "no rows, with status 200", _STOPPED, "count or page-drift"),
         Mode(
             "price", "one price of each list is 가격문의", _STOPPED, "unreadable (price-unreadable)"
@@ -106,6 +116,7 @@ MODES: dict[str, Mode] = {
             _STOPPED,
             "listing-broken",
             not_at=(Chain.CU, Chain.CSPACE),
+            not_why="declares no total",
             pages=2,
         ),
         Mode(
@@ -220,7 +231,7 @@ def _known(name: str, chain: Chain) -> Mode:
         )
     if chain in mode.not_at:
         raise InputError(
-            f"Expected a mode that {chain} can show. Received {name!r}: {chain} declares no total. "
+            f"Expected a mode that {chain} can show. Received {name!r}: {chain} {mode.not_why}. "
             "List the modes with: promolens demo-shops --list-modes"
         )
     return mode

@@ -36,6 +36,7 @@ class Row:
         gift: its image address is a path, as `image`.
         badge_shown: the card has its badge; without it the requested list tells the kind.
         file_id_shown: GS25's `attFileId` is there.
+        section: the chain's own, where its pages can be asked for one (emart24).
         linked_card: CU's older card, a link around the whole.
         printed_twice: the shop prints the same card a second time, further down.
     """
@@ -56,6 +57,7 @@ class Row:
     own_brand: bool = False
     badge_shown: bool = True
     file_id_shown: bool = True
+    section: str | None = None
     linked_card: bool = False
     printed_twice: bool = False
     faults: Faults = Faults()
@@ -92,4 +94,5 @@ class Row:
             regular_price_krw=self.regular_price_krw if self.regular_price_listed else None,
             gift=gift,
             image_url=home + self.image if self.image else None,
+            category=self.section,
         )

@@ -27,6 +27,7 @@ def upgrade() -> None:
     op.execute("INSERT INTO catalog_version (id, version, floor) VALUES (1, 0, 0)")
     if op.get_bind().dialect.name == "sqlite":
         _sqlite_full_text()
+        _sqlite_places()
     else:
         _postgresql_full_text()
 
@@ -38,6 +39,30 @@ def _sqlite_full_text() -> None:
     raw = op.get_bind().connection.driver_connection
     sqlite_utils.Database(raw).table("item_search").enable_fts(
         ["bigrams"], create_triggers=True, tokenize="unicode61 remove_diacritics 0"
+    )
+
+
+def _sqlite_places() -> None:
+    """An R*Tree over the stores, kept up to date by triggers.
+
+    Its third axis tells chains apart, so that a rare one is found among many stores of others. The
+    names of the chains have different lengths; the step is small against the distance of two stores
+    of a town, or the tree would be cut by chain first.
+    """
+    op.execute(
+        "CREATE VIRTUAL TABLE store_place USING rtree"
+        "(id, south, north, west, east, chain_from, chain_to)"
+    )
+    put = (
+        "INSERT INTO store_place VALUES (new.id, new.latitude, new.latitude, new.longitude, "
+        "new.longitude, 0.01 * ifnull(length(new.chain), 0), 0.01 * ifnull(length(new.chain), 0));"
+    )
+    take = "DELETE FROM store_place WHERE id = old.id;"
+    op.execute(f"CREATE TRIGGER store_place_ai AFTER INSERT ON store BEGIN {put} END")
+    op.execute(f"CREATE TRIGGER store_place_ad AFTER DELETE ON store BEGIN {take} END")
+    op.execute(
+        "CREATE TRIGGER store_place_au AFTER UPDATE OF id, chain, latitude, longitude ON store "
+        f"BEGIN {take} {put} END"
     )
 
 
@@ -363,6 +388,15 @@ def _others() -> None:
     op.create_index(op.f("ix_link_candidate_item_id"), "link_candidate", ["item_id"])
     op.create_index(op.f("ix_link_candidate_state_chain"), "link_candidate", ["state", "chain"])
     op.create_table(
+        "store_source",
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("format", TEXT, nullable=False),
+        sa.Column("attribution", TEXT, nullable=False),
+        sa.Column("imported_at", TIME, nullable=False),
+        sa.Column("row_count", sa.Integer, nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_store_source")),
+    )
+    op.create_table(
         "store",
         sa.Column("id", ID, nullable=False),
         sa.Column("source", TEXT, nullable=False),
@@ -374,9 +408,11 @@ def _others() -> None:
         sa.Column("phone", TEXT),
         sa.Column("latitude", sa.Float, nullable=False),
         sa.Column("longitude", sa.Float, nullable=False),
-        sa.Column("seen_at", TIME, nullable=False),
         sa.CheckConstraint("latitude BETWEEN -90 AND 90", name=op.f("ck_store_latitude")),
         sa.CheckConstraint("longitude BETWEEN -180 AND 180", name=op.f("ck_store_longitude")),
+        sa.ForeignKeyConstraint(
+            ["source"], ["store_source.name"], name=op.f("fk_store_source"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_store")),
         sa.UniqueConstraint("source", "source_id", name=op.f("uq_store_source_source_id")),
     )

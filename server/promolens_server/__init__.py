@@ -1,0 +1,1 @@
+"""The catalog, stores and bundles over HTTP. Never imports TensorFlow."""

@@ -1,0 +1,212 @@
+"""/admin: every address, and what its forms do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from promolens_catalog.chains import Chain
+from promolens_runtime.errors import InputError
+from promolens_server.admin import desk
+from promolens_server.admin.forms import number_in
+from promolens_server.admin.office import Done, MissingPageError, Office, Visit
+from promolens_server.admin.pages import ROOT, style
+from promolens_server.bundles.channels import CHANNELS
+from promolens_server.services import Services
+
+
+def router(services: Services) -> APIRouter:
+    """Return the routes; none at all where no token is configured."""
+    routes = APIRouter(include_in_schema=False)
+    token = services.config.admin_token
+    if token is None:
+        return routes
+    office = Office(services, token)
+    _add(routes, "/login", office.show_login)
+    _add(routes, "/login", office.log_in, "POST")
+    _add(routes, "/logout", office.log_out, "POST")
+    _add(routes, "/static/{hash}/admin.css", _style)
+    for path, show in PAGES:
+        _add(routes, path, office.page(show))
+    for path, act, back in DEEDS:
+        _add(routes, path, office.deed(act, back), "POST")
+    _add(routes, "/{rest:path}", office.page(_missing))
+    return routes
+
+
+def _add(
+    routes: APIRouter, path: str, endpoint: Callable[..., object], method: str = "GET"
+) -> None:
+    routes.add_api_route(
+        ROOT + path, endpoint, methods=[method], include_in_schema=False, response_model=None
+    )
+
+
+async def _style() -> Response:
+    # Its address changes with it.
+    headers = {"cache-control": "public, max-age=31536000, immutable"}
+    return Response(style()[0], media_type="text/css", headers=headers)
+
+
+# ---- pages
+
+
+def _missing(_visit: Visit) -> Response:
+    raise MissingPageError
+
+
+def _overview(visit: Visit) -> Response:
+    return visit.page("overview", found=desk.overview(visit.db, visit.store))
+
+
+def _snapshots(visit: Visit) -> Response:
+    return visit.page("snapshots", found=desk.overview(visit.db, visit.store))
+
+
+def _snapshot(visit: Visit) -> Response:
+    found = _snapshot_page(visit, number_in(visit.request.path_params["number"]))
+    return visit.page("snapshot", found=found, section="snapshots")
+
+
+def _chain(visit: Visit) -> Response:
+    chain = _chain_of(visit.request.path_params["chain"])
+    state, found = desk.chain_page(visit.db, chain)
+    return visit.page("chain", state=state, found=found, section="snapshots")
+
+
+def _rollback_page(visit: Visit) -> Response:
+    chain = _chain_of(visit.request.path_params["chain"])
+    found = _snapshot_page(visit, number_in(visit.request.query_params.get("to")))
+    if found.snapshot.chain != chain or found.diff is None:
+        raise MissingPageError
+    return visit.page("rollback", found=found, section="snapshots")
+
+
+def _review(visit: Visit) -> Response:
+    asked = visit.request.query_params.get("chain")
+    chain = _chain_of(asked) if asked else None
+    found = desk.review_page(visit.db, chain)
+    return visit.page("review", found=found, chain=chain, chains=list(Chain))
+
+
+def _bundles(visit: Visit) -> Response:
+    return visit.page("bundles", found=desk.bundles_page(visit.store))
+
+
+PAGES: tuple[tuple[str, Callable[[Visit], Response]], ...] = (
+    ("", _overview),
+    ("/snapshots", _snapshots),
+    ("/snapshots/{number}", _snapshot),
+    ("/chains/{chain}", _chain),
+    ("/chains/{chain}/rollback", _rollback_page),
+    ("/review", _review),
+    ("/bundles", _bundles),
+)
+
+
+# ---- forms
+
+
+def _approve(visit: Visit) -> Done:
+    return Done(visit.deeds.approve(_number(visit, "number")), f"{ROOT}/snapshots")
+
+
+def _reject(visit: Visit) -> Done:
+    message = visit.deeds.reject(_number(visit, "number"), visit.form.get("reason", ""))
+    return Done(message, f"{ROOT}/snapshots")
+
+
+def _rollback(visit: Visit) -> Done:
+    chain = _chain_of(visit.request.path_params["chain"])
+    message = visit.deeds.rollback(chain, _sent(visit, "to"), _sent(visit, "live"))
+    return Done(message, f"{ROOT}/chains/{chain}")
+
+
+def _decide_link(visit: Visit) -> Done:
+    decision = visit.form.get("decision")
+    if decision not in ("accept", "reject"):
+        raise MissingPageError
+    message = visit.deeds.decide_link(_sent(visit, "proposal"), accept=decision == "accept")
+    return Done(message, _back_to_review(visit.form.get("chain")))
+
+
+def _set_share(visit: Visit) -> Done:
+    message = visit.deeds.set_share(_channel(visit), _sent(visit, "percent"), _revision(visit))
+    return Done(message, f"{ROOT}/bundles")
+
+
+def _roll_bundle_back(visit: Visit) -> Done:
+    return Done(visit.deeds.roll_bundle_back(_channel(visit), _revision(visit)), f"{ROOT}/bundles")
+
+
+def _to_snapshot(request: Request) -> str:
+    number = number_in(request.path_params["number"])
+    return f"{ROOT}/snapshots" if number is None else f"{ROOT}/snapshots/{number}"
+
+
+def _to_chain(request: Request) -> str:
+    chain = request.path_params["chain"]
+    return f"{ROOT}/chains/{chain}" if chain in tuple(Chain) else f"{ROOT}/snapshots"
+
+
+def _to(page: str) -> Callable[[Request], str]:
+    return lambda _request: f"{ROOT}/{page}"
+
+
+DEEDS: tuple[tuple[str, Callable[[Visit], Done], Callable[[Request], str]], ...] = (
+    ("/snapshots/{number}/approve", _approve, _to_snapshot),
+    ("/snapshots/{number}/reject", _reject, _to_snapshot),
+    ("/chains/{chain}/rollback", _rollback, _to_chain),
+    ("/review", _decide_link, _to("review")),
+    ("/bundles/{channel}/share", _set_share, _to("bundles")),
+    ("/bundles/{channel}/rollback", _roll_bundle_back, _to("bundles")),
+)
+
+
+# ---- what was sent
+
+
+def _chain_of(name: str) -> Chain:
+    try:
+        return Chain(name)
+    except ValueError:
+        raise MissingPageError from None
+
+
+def _channel(visit: Visit) -> str:
+    name: str = visit.request.path_params["channel"]
+    if name not in CHANNELS:
+        raise MissingPageError
+    return name
+
+
+def _number(visit: Visit, name: str) -> int:
+    number = number_in(visit.request.path_params[name])
+    if number is None:
+        raise MissingPageError
+    return number
+
+
+def _sent(visit: Visit, name: str) -> int:
+    number = number_in(visit.form.get(name))
+    if number is None:
+        raise InputError(f"Expected a whole number as {name}. Received something else. Correct it.")
+    return number
+
+
+def _revision(visit: Visit) -> int:
+    return _sent(visit, "revision")
+
+
+def _snapshot_page(visit: Visit, number: int | None) -> desk.SnapshotPage:
+    rows = number_in(visit.request.query_params.get("rows")) or desk.DIFF_ROWS
+    if number is None or desk.snapshot_state(visit.db, number) is None:
+        raise MissingPageError
+    return desk.snapshot_page(visit.db, number, rows)
+
+
+def _back_to_review(chain: str | None) -> str:
+    return f"{ROOT}/review?chain={chain}" if chain in tuple(Chain) else f"{ROOT}/review"

@@ -1,0 +1,1 @@
+"""What answers look like in the OpenAPI document, with examples."""

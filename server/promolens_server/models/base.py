@@ -1,0 +1,31 @@
+"""What all models of answers share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+ChainName = Literal["cu", "gs25", "seven", "emart24", "cspace", "ministop"]
+KindName = Literal["1+1", "2+1", "3+1", "gift", "discount", "pick"]
+StatusName = Literal["promotions", "no-promotion", "unknown-product", "source-unavailable"]
+SizeUnit = Literal["ml", "g", "count"]
+
+
+def _text(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+Instant = Annotated[datetime, PlainSerializer(_text, return_type=str, when_used="json")]
+Won = Annotated[int, Field(ge=0, le=100_000_000)]
+RowId = Annotated[int, Field(ge=1, le=2**53 - 1)]
+Version = Annotated[
+    int, Field(ge=0, description="Of the catalog: rises with every publication.", examples=[12])
+]
+
+
+class Answer(BaseModel):
+    """A part of an answer: all fields are there, and no others."""
+
+    model_config = ConfigDict(extra="forbid")

@@ -1,0 +1,49 @@
+"""A copy of the catalog that is kept right."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from promolens_server.models.base import Answer
+
+POSITION_FORM = r"^[0-9]{1,15}(-[0-9]{1,15})?(\.[a-z_]{1,40}\.[A-Za-z0-9_-]{1,60})?$"
+
+
+class SyncQuery(BaseModel):
+    """What may be asked of /v1/sync."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: str = Field(
+        default="0",
+        pattern=POSITION_FORM,
+        description="`next_since` of the page before or of a bootstrap file; 0 for an empty copy.",
+        examples=["0", "12", "12.promotion.345"],
+    )
+    limit: int = Field(default=1000, ge=1, le=2000, description="Changes in a page.")
+
+
+class ChangeModel(BaseModel):
+    """What to do with one entity; fields of `data` without a value are left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: int = Field(ge=1)
+    op: Literal["upsert", "delete"]
+    entity: str = Field(description="`item`, `promotion`, `source` (a chain) or `data_source`.")
+    id: str
+    data: dict[str, Any] | None = Field(
+        default=None, description="Put it in place of what is there; not there for a deletion."
+    )
+
+
+class SyncPage(Answer):
+    """Changes in the order of version, entity and id."""
+
+    changes: list[ChangeModel]
+    next_since: str = Field(
+        description="Keep it in one transaction with the changes.", examples=["12"]
+    )
+    more: bool = Field(description="There are further changes by now.")

@@ -1,0 +1,53 @@
+"""The OpenAPI document, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+
+from promolens_server.models.problem import ProblemModel
+from promolens_server.problems import MEDIA_TYPE
+
+DESCRIPTION = """What is on promotion where: by barcode, by name, by a recogniser's label; with the
+nearest stores, and everything that a phone needs to keep a copy.
+
+Every answer tells what it is of: *promotions*, *no promotion* (with the day of the list that says
+so), *unknown product*, or *source unavailable* (with since when). Silence is never a no.
+"""
+TAGS = [
+    {"name": "products", "description": "One product: by barcode, id or label."},
+    {"name": "promotions", "description": "Lists of promotions."},
+    {"name": "search", "description": "Products by free text."},
+    {"name": "stores", "description": "Stores near a place."},
+    {"name": "sync", "description": "A copy of the catalog that is kept right."},
+    {"name": "bundles", "description": "The recogniser that phones load."},
+    {"name": "service", "description": "The service itself."},
+]
+
+
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+
+
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for methods in document["paths"].values():
+        yield from (one for one in methods.values() if "responses" in one)
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document with the shape of problems and the key in it."""
+    found = app.openapi()
+    components = found.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    schemas["Problem"] = ProblemModel.model_json_schema()
+    # The framework's own shape of validation errors is never sent.
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    components["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
+    for operation in _operations(found):
+        for status, answer in operation["responses"].items():
+            if status.startswith(("4", "5")):
+                answer["content"] = {MEDIA_TYPE: {"schema": _PROBLEM}}
+    found["security"] = [{}, {"key": []}]
+    return found

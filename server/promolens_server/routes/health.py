@@ -1,0 +1,29 @@
+"""Whether the service lives, and whether it can answer."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from promolens_server.caching import JSON, NO_STORE, json_bytes
+from promolens_server.services import Services
+
+
+def router(services: Services) -> APIRouter:
+    """Return /healthz and /readyz."""
+    routes = APIRouter(tags=["service"])
+
+    @routes.get("/healthz", summary="The process answers")
+    async def healthz() -> Response:
+        return _ok({"status": "ok"})
+
+    @routes.get("/readyz", summary="The catalog can be read")
+    def readyz() -> Response:
+        # What the database says when it is away, the gate turns into 503.
+        return _ok({"status": "ok", "version": services.versions.current()})
+
+    return routes
+
+
+def _ok(value: dict[str, object]) -> Response:
+    return Response(json_bytes(value), media_type=JSON, headers={"cache-control": NO_STORE})

@@ -1,0 +1,63 @@
+"""/v1/meta: how each chain's list is doing, and what there is to keep a copy with."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from promolens_catalog import bootstrap, changes
+from promolens_catalog.bootstrap import Bootstrap
+from promolens_catalog.calendar import korean_day, start_of_day
+from promolens_catalog.chain_status import chain_statuses
+from promolens_catalog.data_sources import loaded_sources
+from promolens_server.cache_folder import bootstrap_folder
+from promolens_server.caching import cached_response, json_bytes
+from promolens_server.models.meta import MetaAnswer
+from promolens_server.routes.sync import BOOTSTRAP_URL
+from promolens_server.services import Services
+from promolens_server.views import Json, chain_json, source_json
+
+
+def router(services: Services) -> APIRouter:
+    """Return the route of meta."""
+    routes = APIRouter(prefix="/v1", tags=["service"])
+    folder = bootstrap_folder(services)
+
+    @routes.get("/meta", response_model=MetaAnswer)
+    def meta(request: Request) -> Response:
+        """Return how every chain's list is doing, and what a copy begins with."""
+        now = services.clock()
+        made = bootstrap.newest(folder)
+        body = json_bytes(_meta(services, made, now))
+        # Its own bytes are the tag: a file that is made changes it without a new version.
+        return cached_response(request, ("meta", body), lambda: body)
+
+    return routes
+
+
+def _meta(services: Services, made: Bootstrap | None, now: datetime) -> Json:
+    day = korean_day(now)
+    with services.catalog.read() as connection:
+        version, floor = changes.versions_in(connection)
+        chains = chain_statuses(connection, now)
+        sources = loaded_sources(connection)
+    return {
+        "version": version,
+        "floor": floor,
+        "day": day.isoformat(),
+        "chains": [chain_json(one) | {"stale": not one.speaks_for_today} for one in chains],
+        "bootstrap": _bootstrap_json(made) if made and made.version <= version else None,
+        "data_sources": [source_json(one, start_of_day(day)) for one in sources],
+    }
+
+
+def _bootstrap_json(made: Bootstrap) -> Json:
+    return {
+        "url": BOOTSTRAP_URL,
+        "version": made.version,
+        "rows": made.rows,
+        "size_bytes": made.size_bytes,
+        "sha256": made.sha256,
+    }

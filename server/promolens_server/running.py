@@ -1,0 +1,78 @@
+"""Run the service with uvicorn: one process, or several that share a port."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import MutableMapping
+
+import uvicorn
+
+from promolens_server.config import DATABASE_VARIABLE, READ_VARIABLE, ServerConfig
+from promolens_server.logs import log_settings
+from promolens_server.metrics import SHARED_VARIABLE
+from promolens_server.protocol import guarded_protocol
+
+APP = "promolens_server.app:app"
+_BACKLOG = 1_024
+
+
+def uvicorn_config(
+    config: ServerConfig, app: object = APP, *, set_up_logs: bool = True
+) -> uvicorn.Config:
+    """Return uvicorn's settings for a configuration.
+
+    Args:
+        app: the application; by default the one that each worker makes of the environment.
+        set_up_logs: JSON lines for all of the process; `False` where somebody else decides.
+    """
+    limits = config.limits
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        host=config.host,
+        port=config.port,
+        workers=config.workers,
+        http=guarded_protocol(limits),
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        # The gate knows which proxies are trusted.
+        proxy_headers=False,
+        server_header=False,
+        log_config=log_settings() if set_up_logs else None,
+        backlog=_BACKLOG,
+        timeout_keep_alive=math.ceil(limits.keep_alive_s),
+        timeout_graceful_shutdown=math.ceil(limits.stop_s),
+    )
+
+
+def serve(config: ServerConfig, environment: MutableMapping[str, str] | None = None) -> int:
+    """Run until SIGTERM or Ctrl-C; running requests are answered first. Return the exit status.
+
+    Args:
+        environment: of this process and its workers, who read their configuration from it.
+    """
+    given = os.environ if environment is None else environment
+    given[DATABASE_VARIABLE] = config.database_url
+    if config.read_url:
+        given[READ_VARIABLE] = config.read_url
+    settings = uvicorn_config(config)
+    if config.workers == 1:
+        server = uvicorn.Server(settings)
+        server.run()
+        return 0 if server.started else 1
+    return _serve_many(settings, given)
+
+
+def _serve_many(settings: uvicorn.Config, environment: MutableMapping[str, str]) -> int:
+    from uvicorn.supervisors import Multiprocess
+
+    folder = tempfile.mkdtemp(prefix="promolens-metrics-")
+    environment[SHARED_VARIABLE] = folder
+    try:
+        Multiprocess(settings, sockets=[settings.bind_socket()]).run()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0

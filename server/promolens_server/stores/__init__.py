@@ -1,0 +1,1 @@
+"""The nearest stores, through a chain of providers."""
