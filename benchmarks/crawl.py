@@ -4,9 +4,10 @@ Stand-in shops with many products are crawled into a fresh catalog, chain by cha
 requests to a shop lies the politeness delay; nothing can be quicker than the requests that a list
 needs, times that delay. `needed` counts robots.txt, an opening page for each listing where the
 chain has one, and each page once (emart24: those of its sections, and the one of the whole list
-that states what they must add up to); `made` also counts what a crawl asks again to prove that the list
-stood still. Plain HTTP is held against `needed` (at most 1.3), a browser against the requests that
-it made itself (at most 2.0). Rows are compared with the shop's own list: all of them, each once.
+that states what they must add up to); `made` also counts what a crawl asks again to prove that the
+list stood still. Plain HTTP is held against `needed` (at most 1.3), a browser against the requests
+that it made itself (at most 2.0). Rows are compared with the shop's own list: all of them, each
+once.
 
 examples:
   python benchmarks/crawl.py

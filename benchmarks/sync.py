@@ -27,7 +27,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from search import invented_names
-from server import ean13
 
 BOUND_BYTES = 2_000_000
 MONTHS = ("2026-02", "2026-03", "2026-04", "2026-05")
@@ -36,6 +35,7 @@ PAGE = 2_000
 
 def offers_of(chain: Any, month: str, names: list[str], numbers: list[int]) -> list[Any]:
     """Return a chain's list of a month."""
+    from promolens_catalog.barcodes import check_digit
     from promolens_catalog.calendar import first_day, last_day
     from promolens_catalog.kinds import Kind
     from promolens_catalog.offers import Gift, Offer
@@ -45,7 +45,8 @@ def offers_of(chain: Any, month: str, names: list[str], numbers: list[int]) -> l
     found = []
     for number in numbers:
         kind = rng.choice(kinds)
-        code = ean13(number * 7919 % 10**8)
+        digits = f"880{number * 7919 % 10**9:09d}"
+        code = digits + check_digit(digits)
         found.append(
             Offer(
                 chain=chain,
@@ -88,16 +89,16 @@ def fill(database: Any, changed: int, *, worst: bool) -> int:
     rng = random.Random(1)  # noqa: S311
     if worst:
         publish(database, chains[0], MONTHS[0], offers_of(chains[0], MONTHS[0], names, [0]))
-        known: int = changes.catalog_versions(database)[0]
+        begun: int = changes.catalog_versions(database)[0]
         half = [number + 1 for number in range(changed // 2)]
         publish(database, chains[1], MONTHS[1], offers_of(chains[1], MONTHS[1], names, half))
-        return known
+        return begun
     # A month's list is an eighth of what changes in three months at each of four chains, with a
     # tombstone for each row of the month before and a fifth of products that nobody knew.
     each = changed // 18
     pool = list(range(each * 3))
+    known = 0
     for number, month in enumerate(MONTHS):
-        known = known if number else 0
         for chain in chains:
             numbers = rng.sample(pool[: each * 2 + each * number // 4], each)
             publish(database, chain, month, offers_of(chain, month, names, numbers))

@@ -40,7 +40,7 @@ def b0_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def embeddings(model: Any) -> np.ndarray:
     """What a network says of two pictures, computed without a graph: that would take seconds."""
     pixels = np.random.default_rng(2).integers(0, 256, (2, SIDE_PX, SIDE_PX, 3))
-    return np.asarray(model(pixels.astype(np.float32), training=False))
+    return model(pixels.astype(np.float32), training=False).numpy()
 
 
 @pytest.mark.slow

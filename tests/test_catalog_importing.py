@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -350,6 +351,20 @@ def test_feeding_publishes_a_good_list_and_holds_a_bad_one(database: Database) -
         assert snapshots.published_snapshot(database, Chain.GS25) == before
     # The newer one took the older one's place: a person decides about one list.
     assert [one.row_count for one in snapshots.held_snapshots(database)] == [60]
+
+
+def test_a_list_without_any_picture_is_published_and_one_that_lost_some_is_held(
+    database: Database,
+) -> None:
+    """Pictures are optional; half of them missing is another matter."""
+    bare = re.sub(r"https://\S+", "", many(40))
+    assert feed(database, read(bare), NOW).outcome is Outcome.PUBLISHED
+    without_column = "\n".join(line.rpartition(",")[0] for line in bare.splitlines())
+    assert feed(database, read(without_column), NOW + HOUR).outcome is Outcome.UNCHANGED
+    half = "\n".join([*many(40).splitlines()[:21], *bare.splitlines()[21:]])
+    held = feed(database, read(half), NOW + 2 * HOUR)
+    assert (held.outcome, held.reason) == (Outcome.HELD, "image-coverage")
+    assert "50.0 %" in held.message
 
 
 def test_feeding_never_goes_back_a_month_nor_beside_a_crawl(database: Database) -> None:

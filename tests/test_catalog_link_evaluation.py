@@ -135,8 +135,8 @@ HEADER = "chain,name,price_krw,promotion,barcode,image_url\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"chain,name\nx,y\n", "Expected the columns"),
-        (b"", "Expected the columns"),
+        (b"chain,price_krw\nx,1\n", "Expected the columns"),
+        (b"", "two.csv, which has no such columns"),
         ((HEADER + "x,달빛,천원,1+1,1,\n").encode(), "line 2"),
         ((HEADER + "x,달빛,-5,1+1,1,\n").encode(), "line 2"),
         ((HEADER + "x,,1000,1+1,1,\n").encode(), "line 2"),
@@ -162,6 +162,26 @@ def test_a_folder_without_two_lists_is_refused(tmp_path: Path) -> None:
         read_truth_lists(tmp_path / "none")
     write_lists(tmp_path, {name: [Row("달빛)가", 1000, "1+1", "")] for name in CHAINS})
     with pytest.raises(InputError, match="Expected rows with barcodes"):
+        read_truth_lists(tmp_path)
+
+
+def test_a_file_that_is_no_list_is_named_and_passed_over(tmp_path: Path) -> None:
+    write_lists(tmp_path, {name: [Row("달빛)가", 1000, "1+1", "1")] for name in ("one", "two")})
+    alone = read_truth_lists(tmp_path)
+    for name, text in (("notes", "name,remark\n달빛,?\n"), ("empty", ""), ("odd", '"a\n\0')):
+        (tmp_path / f"{name}.csv").write_text(text)
+    found = read_truth_lists(tmp_path)
+    assert found.passed_over == ("empty.csv", "notes.csv", "odd.csv")
+    assert (found.rows, found.sha256) == (alone.rows, alone.sha256)
+    (tmp_path / "one.csv").unlink()
+    with pytest.raises(InputError, match=r"Received 1 such files and empty\.csv, notes\.csv, odd"):
+        read_truth_lists(tmp_path)
+
+
+def test_a_list_without_one_of_its_columns_is_not_passed_over(tmp_path: Path) -> None:
+    write_lists(tmp_path, {name: [Row("달빛)가", 1000, "1+1", "1")] for name in ("one", "two")})
+    (tmp_path / "three.csv").write_text("name,price_krw,promotion,barcod\n")
+    with pytest.raises(InputError, match=r"no barcode in .*three\.csv.*move the file elsewhere"):
         read_truth_lists(tmp_path)
 
 

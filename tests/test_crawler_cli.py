@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import gzip
 import json
 import re
@@ -14,6 +15,7 @@ from urllib.parse import unquote
 import pytest
 
 from promolens_catalog.chains import Chain
+from promolens_cli.crawl_places import person_named
 from promolens_cli.main import main
 from promolens_crawler.config import config_of, load_config
 from promolens_crawler.config_text import (
@@ -119,9 +121,10 @@ def test_a_diff_names_the_cards_that_could_not_be_read(run: Run, shops: Shops) -
     shops.set_modes(Chain.EMART24, "badge")
     run(f"crawl run emart24 {CRAWL}")
     _, out, _ = run("crawl diff emart24")
-    assert re.search(r"(?m)^\? all page \d+, card \d+: badge-unknown: .*4\+1", out)
-    (odd,) = json.loads(run("crawl diff emart24 --json")[1])["anomalies"]
-    assert (odd["code"], odd["listing"]) == ("badge-unknown", "all")
+    assert re.search(r"(?m)^\? drinks page \d+, card \d+: badge-unknown: .*4\+1", out)
+    odd = json.loads(run("crawl diff emart24 --json")[1])["anomalies"]
+    assert {one["code"] for one in odd} == {"badge-unknown"}
+    assert {one["listing"] for one in odd} == {"meals", "snacks", "drinks"}
     assert "odd" not in run("crawl diff emart24 1 1")[1]
 
 
@@ -183,7 +186,13 @@ def test_a_list_from_a_file_goes_the_same_way(run: Run) -> None:
     rows = [f"별빛)물결칩{n}g,{1000 + n},1+1" for n in range(40)]
     Path("list.csv").write_text("\n".join(["name,price_krw,promotion", *rows]), "utf-8")
     status, out, _ = run(f"crawl import gs25 list.csv --month {MONTH}")
-    # No picture address on any row: a person decides.
+    assert (status, "published" in out) == (0, True), out
+    # With pictures on some of the rows only: a person decides.
+    half = [f"{row},https://images.example/{n}.jpg" for n, row in enumerate(rows) if n % 2]
+    rest = [f"{row}," for n, row in enumerate(rows) if not n % 2]
+    lines = ["name,price_krw,promotion,image_url", *half, *rest]
+    Path("list.csv").write_text("\n".join(lines), "utf-8")
+    status, out, _ = run(f"crawl import gs25 list.csv --month {MONTH}")
     assert status == 3, out
     assert "image-coverage" in out
 
@@ -221,6 +230,41 @@ def test_a_chain_that_is_off_is_not_crawled(run: Run) -> None:
     status, _, err = run("crawl run cu")
     assert status == 6
     assert "Expected a source that is switched on. Received cu, which is off" in err
+
+
+def test_a_decision_names_who_took_it(
+    run: Run, shops: Shops, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hold() -> int:
+        shops.set_modes(Chain.EMART24, "badge")
+        return int(json.loads(run(f"crawl run emart24 {CRAWL} --json")[1])[0]["snapshot_id"])
+
+    run(f"crawl run emart24 {CRAWL}")
+    number = hold()
+    caplog.set_level("INFO", "promolens_crawler")
+    status, out, _ = run(f"crawl reject {number} --by min --reason old --json")
+    assert (status, json.loads(out)) == (
+        0,
+        {"action": "reject", "by": "min", "snapshot_id": number, "reason": "old"},
+    )
+    assert caplog.messages[-1] == f"reject by=min snapshot_id={number} reason=old"
+    number = hold()
+    status, out, _ = run(f"crawl approve {number} --json")
+    told = json.loads(out)
+    assert (status, told["action"], told["snapshot_id"]) == (0, "approve", number)
+    assert told["by"] == getpass.getuser()
+    assert caplog.messages[-1].startswith(
+        f"approve by={told['by']} snapshot_id={number} version={told['version']} "
+    )
+    status, out, _ = run("crawl rollback emart24 --by min")
+    assert (status, out.startswith("published snapshot ")) == (0, True)
+    assert caplog.messages[-1].startswith("rollback by=min snapshot_id=")
+
+
+@pytest.mark.parametrize("name", ["", "a\nINFO approve by=somebody", "x" * 81])
+def test_a_name_that_a_log_line_cannot_hold_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=r"^Expected a name of 1 to 80 printable"):
+        person_named(name)
 
 
 def test_an_unknown_snapshot_is_named(run: Run) -> None:

@@ -134,3 +134,37 @@ def test_a_stop_waits_for_the_crawl_that_runs_and_takes_no_other() -> None:
     assert done == [Chain.CU]
     assert lines[0] == "making up for a missed crawl: cu, emart24"
     assert lines[-1] == "stopping after the page that is being read"
+
+
+def test_a_stop_while_crawls_are_handed_out_leaves_no_trace() -> None:
+    """The scheduler's thread takes a crawl out of its store that a stop has emptied."""
+    died: list[threading.ExceptHookArgs] = []
+    before, threading.excepthook = threading.excepthook, died.append
+    try:
+        for turn in range(20):
+            running = daemon(Crawls(), {}, datetime.now(UTC))
+            running.start()
+            time.sleep(turn / 4000)
+            running.stop()
+    finally:
+        threading.excepthook = before
+    assert [str(one.exc_value) for one in died] == []
+
+
+def test_a_crawl_that_fails_during_a_stop_is_not_planned_again_and_holds_nothing_up() -> None:
+    begun, stopping = threading.Event(), threading.Event()
+
+    def crawl(chain: Chain) -> ChainResult:
+        begun.set()
+        stopping.wait(20)
+        time.sleep(0.2)  # the stop waits for this crawl by now
+        return ChainResult(chain, Outcome.FAILED, "2026-02", "fetch-failed")
+
+    running = daemon(crawl, {}, datetime.now(UTC))
+    running.start()
+    assert begun.wait(20)
+    thread = threading.Thread(target=running.stop, daemon=True)
+    thread.start()
+    stopping.set()
+    thread.join(20)
+    assert not thread.is_alive()

@@ -10,7 +10,7 @@ import gzip
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,8 @@ LIMITS = {
     "tries": 2,
     "backoff_s": 0.01,
     "max_backoff_s": 2.0,
-    "read_timeout_s": 2.0,
-    "total_timeout_s": 3.0,
+    "read_timeout_s": 5.0,
+    "total_timeout_s": 15.0,
     "max_pages": 14,
 }
 # What the record of a crawl must name; several where the shop's page decides which.
@@ -129,8 +129,11 @@ def crawl_in_mode(
     transport: TransportName = TransportName.HTTP,
 ) -> ChainResult:
     street.shops.set_modes(chain, GENTLE.get(mode, mode))
+    config = street.config
+    if mode == "drip":  # the only one that time ends
+        config = config_for(street.shops, street.folder, total_timeout_s=1.0)
     try:
-        return Run(street.config, db, NoProgress()).crawl(chain, RunOptions(MONTH, transport))
+        return Run(config, db, NoProgress()).crawl(chain, RunOptions(MONTH, transport))
     finally:
         street.shops.set_modes(chain, "")
 
@@ -211,6 +214,26 @@ def test_the_page_with_the_odd_card_is_kept_for_a_person(street: Street, db: Dat
     )
     assert len(kept) == 1
     assert "4+1" in gzip.decompress(kept[0].read_bytes()).decode()
+
+
+def test_a_browser_that_does_not_start_is_told_as_that(
+    street: Street, db: Database, tmp_path: Path
+) -> None:
+    """After robots.txt, when the first page is opened: the crawl has begun by then."""
+    broken = tmp_path / "chromium"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    config = replace(street.config, chromium=broken)
+    truth = live(db, Chain.CSPACE)
+    options = RunOptions(MONTH, TransportName.BROWSER)
+    result = Run(config, db, NoProgress()).crawl(Chain.CSPACE, options)
+    assert (result.outcome, result.reason) == (Outcome.FAILED, "browser")
+    assert "Expected Chromium and its driver to start" in result.message
+    assert result.crawl_id is not None
+    record = staging.crawl_record(db, result.crawl_id)
+    assert (record.state, record.transport) == ("failed", "browser")
+    assert record.reason.startswith("browser: ")
+    assert live(db, Chain.CSPACE) == truth
 
 
 @pytest.mark.slow

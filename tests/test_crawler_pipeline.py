@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
 
 from catalog_support import database, database_url, postgresql_server, sqlite_template
 from crawl_desk import NOW, SITE, Bench, barcode, make_bench
@@ -18,10 +19,13 @@ from promolens_catalog.database import Database, open_database
 from promolens_catalog.kinds import Kind
 from promolens_crawler.errors import FetchFailedError, SourceGoneError
 from promolens_crawler.locks import ChainBusyError, chain_lock
+from promolens_crawler.metrics import registry_of
 from promolens_crawler.offers import staged_page_of
 from promolens_crawler.pages import Card, ParsedPage, Problem
 from promolens_crawler.pipeline import crawl_chain
+from promolens_crawler.report import report_content
 from promolens_crawler.results import ChainResult, Outcome, exit_status, log_line
+from promolens_crawler.status import chain_statuses, todo_lines
 from promolens_crawler.transports.base import Transport
 from promolens_runtime.errors import MissingError
 
@@ -204,10 +208,12 @@ def test_a_drop_is_held_and_the_published_rows_stay(bench: Bench) -> None:
 def test_a_newer_held_crawl_takes_the_place_of_an_older_one(lite: Bench) -> None:
     run(lite)
     lite.shop.lists["one"] = list(range(5))
-    for _ in range(2):
-        lite.clock.move(days=1)
-        last = run(lite)
-    assert [one.id for one in snapshots.held_snapshots(lite.db)] == [last.snapshot_id]
+    lite.clock.move(days=1)
+    first = run(lite)
+    lite.clock.move(days=1)
+    second = run(lite)
+    assert first.outcome == "held"
+    assert [one.id for one in snapshots.held_snapshots(lite.db)] == [second.snapshot_id]
 
 
 def test_a_good_crawl_after_a_held_one_is_published(lite: Bench) -> None:
@@ -439,10 +445,41 @@ def test_a_browser_that_is_missing_is_no_fault_of_the_storage(lite: Bench) -> No
     def missing() -> Transport:
         raise MissingError("Expected the program chromium. Received none.")
 
-    result = crawl_chain(replace(lite.job(), transport=missing), lite.desk())
+    job = replace(lite.job(), transport=missing, transport_name="browser")
+    result = crawl_chain(job, lite.desk())
     assert (result.outcome, result.reason) == ("failed", "browser")
     assert "chromium" in result.message
-    assert staging.crawls(lite.db, EMART24) == []
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_a_browser_that_is_missing_leaves_a_failed_crawl_for_all_who_ask(
+    lite: Bench, published: bool
+) -> None:
+    def missing() -> Transport:
+        raise MissingError("Expected the program chromium. Received none.")
+
+    if published:
+        run(lite)
+        lite.clock.move(days=1)
+    job = replace(lite.job(), transport=missing, transport_name="browser")
+    result = crawl_chain(job, lite.desk())
+    (record, *_) = staging.crawls(lite.db, EMART24)
+    assert (record.id, record.state, record.transport) == (result.crawl_id, "failed", "browser")
+    assert record.reason == "browser: Expected the program chromium. Received none."
+    assert record.finished_at is not None
+    told = [(one.code, one.listing) for one in staging.anomalies(lite.db, record.id)]
+    assert told == [("browser", None)]
+    (status,) = chain_statuses(lite.db, lite.clock(), [EMART24])
+    assert (status.source.state, status.source.reason) == (
+        ("stale", "browser") if published else ("never", "")
+    )
+    assert "  browser: Expected the program chromium. Received none." in todo_lines(status)
+    metrics = generate_latest(registry_of(lambda: [status])).decode()
+    assert 'last_crawl_state{chain="emart24",state="failed"} 1.0' in metrics
+    (section,) = report_content(lite.db, lite.clock(), chains=[EMART24]).chains
+    assert [row.code for row in section.findings] == ["browser"]
+    assert section.crawls[0].state == "failed"
+    assert run(lite).outcome == ("unchanged" if published else "published")
 
 
 def test_a_defect_in_the_program_fails_one_chain_with_a_trace(

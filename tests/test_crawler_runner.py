@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -16,6 +17,7 @@ from crawl_desk import make_bench
 from promolens_catalog import publishing, staging
 from promolens_catalog.chains import Chain
 from promolens_catalog.database import Database, open_database
+from promolens_crawler.alert_memory import FILE
 from promolens_crawler.archive import Archive
 from promolens_crawler.config import CrawlerConfig, config_of
 from promolens_crawler.errors import NotAllowedError
@@ -26,6 +28,7 @@ from promolens_crawler.progress import NoProgress, terminal_progress
 from promolens_crawler.results import ChainResult, Outcome
 from promolens_crawler.runner import Run, RunOptions, chain_plans, kept_archives, last_start
 from promolens_crawler.schedule import visit_window
+from promolens_crawler.validation import Finding, Severity
 from promolens_runtime.errors import InputError
 
 NOW = datetime(2026, 2, 24, 3, 0, tzinfo=UTC)
@@ -58,7 +61,7 @@ def webhook() -> Iterator[tuple[str, list[bytes]]]:
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, *_args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
@@ -83,6 +86,92 @@ def test_a_held_crawl_is_told_to_the_webhook_and_a_good_one_is_not(
     assert got == []
     run.tell([HELD])
     assert json.loads(got[0])["crawls"][0]["held_snapshot"] == 12
+
+
+def failed(reason: str, month: str = "2026-02", chain: Chain = Chain.CU) -> ChainResult:
+    return ChainResult(chain, Outcome.FAILED, month, reason, f"{reason}: ...")
+
+
+def test_a_failure_is_told_once_until_it_changes_is_mended_or_the_month_ends(
+    db: Database,
+    tmp_path: Path,
+    webhook: tuple[str, list[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url, got = webhook
+    monkeypatch.delenv("PROMOLENS_ALERT_URL", raising=False)
+    good = ChainResult(Chain.CU, Outcome.UNCHANGED, "2026-02")
+    busy = ChainResult(Chain.CU, Outcome.BUSY, "2026-02", "busy")
+    down = failed("fetch-failed")
+    other = failed("fetch-failed", chain=Chain.SEVEN)
+    for results, told in (
+        ([down], ["cu"]),
+        ([down], []),  # a retry
+        ([busy], []),
+        ([down, other], ["seven"]),
+        ([failed("page-drift")], ["cu"]),
+        ([down], ["cu"]),
+        ([good], []),
+        ([down], ["cu"]),
+        ([failed("fetch-failed", "2026-03")], ["cu"]),
+    ):
+        got.clear()
+        # A process of its own each time.
+        run_of(db, config(tmp_path, alerts={"url": url})).tell(results)
+        assert [one["chain"] for body in got for one in json.loads(body)["crawls"]] == told
+
+
+def test_other_numbers_of_the_same_held_list_are_not_told_again_but_other_reasons_are(
+    db: Database,
+    tmp_path: Path,
+    webhook: tuple[str, list[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url, got = webhook
+    monkeypatch.delenv("PROMOLENS_ALERT_URL", raising=False)
+    run = run_of(db, config(tmp_path, alerts={"url": url}))
+    count = Finding("count", "84 to 480 rows", "50")
+    for findings, times in (
+        ((count,), 1),
+        ((Finding("count", "84 to 480 rows", "51"),), 1),
+        ((count, Finding("kind-mix", "at most 30.0 %", "40.0 %")), 2),
+        ((count, Finding("first", "...", "...", Severity.NOTE)), 3),
+    ):
+        run.tell([replace(HELD, findings=findings)])
+        assert len(got) == times
+
+
+def test_an_alert_that_got_lost_is_sent_again(
+    db: Database,
+    tmp_path: Path,
+    webhook: tuple[str, list[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url, got = webhook
+    monkeypatch.delenv("PROMOLENS_ALERT_URL", raising=False)
+    run_of(db, config(tmp_path, alerts={"url": "http://127.0.0.1:9/"})).tell([HELD])
+    run_of(db, config(tmp_path, alerts={"url": url})).tell([HELD])
+    assert len(got) == 1
+
+
+@pytest.mark.parametrize("data", [b"", b"[1]", b"{", b"\xff", b"[" * 50_000, b'{"cu": 7}'])
+def test_a_broken_memory_tells_rather_twice_than_never(
+    db: Database,
+    tmp_path: Path,
+    webhook: tuple[str, list[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+    data: bytes,
+) -> None:
+    url, got = webhook
+    monkeypatch.delenv("PROMOLENS_ALERT_URL", raising=False)
+    run = run_of(db, config(tmp_path, alerts={"url": url}))
+    run.config.archive.mkdir()
+    (run.config.archive / FILE).write_bytes(data)
+    run.tell([HELD])
+    run.tell([HELD])
+    assert len(got) == 1
+    assert run.config.archive.is_dir()
+    assert [one.name for one in run.config.archive.iterdir()] == [FILE]
 
 
 def test_nothing_that_follows_a_run_can_fail_it(

@@ -92,6 +92,13 @@ def test_a_taken_port_is_refused_in_one_line() -> None:
             Shops(ShopSettings(month=MONTH, n_rows=12), first_port=port)
 
 
+@pytest.mark.parametrize("port", [-1, 65532, 70000, 10**12])
+def test_a_port_that_no_machine_has_is_not_called_taken(port: int) -> None:
+    """Five shops from 65532 on would need port 65536."""
+    with pytest.raises(InputError, match=r"of 1 to 65531: .* 1\.\.65535\. Received -?\d+\. Name"):
+        Shops(ShopSettings(month=MONTH, n_rows=12), first_port=port)
+
+
 def test_unknown_addresses_are_not_found_and_lead_to_no_file(shops: Shops) -> None:
     home = shops.home(Chain.SEVEN)
     for path in ("/x", "/upload/", "/css/../../settings.py", "/css/nothing.css", "/%2e%2e/x"):

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
-
-from sqlalchemy import Connection
+from functools import lru_cache
 
 from promolens_catalog.bigrams import letters_of
 from promolens_catalog.database import Database
 from promolens_catalog.names import split_prefix
+from promolens_catalog.plain_sql import Rows, rows_of
 from promolens_catalog.search import names_of, names_with
 from promolens_runtime.errors import InputError
 
@@ -47,13 +46,10 @@ class Typed:
     whole: str
     following: tuple[str, str] | None
 
-    def place_in(self, letters: str) -> int | None:
-        """Return where the typed letters are in a name (`letters_of`), `None` for nowhere."""
-        pattern = re.escape(self.whole)
-        if self.following is not None:
-            pattern += f"[{self.following[0]}-{self.following[1]}]"
-        found = re.search(pattern, letters)
-        return found.start() if found else None
+    def pattern(self) -> re.Pattern[str]:
+        """Return what finds the typed letters in a name (`letters_of`)."""
+        following = f"[{self.following[0]}-{self.following[1]}]" if self.following else ""
+        return re.compile(re.escape(self.whole) + following)
 
 
 def complete(database: Database, typed: str, *, limit: int = 8) -> tuple[Completion, ...]:
@@ -70,11 +66,11 @@ def complete(database: Database, typed: str, *, limit: int = 8) -> tuple[Complet
         InputError: the text is too long or the limit out of range.
     """
     with database.read() as connection:
-        return complete_in(connection, typed, limit=limit)
+        return complete_in(rows_of(connection), typed, limit=limit)
 
 
-def complete_in(connection: Connection, typed: str, *, limit: int = 8) -> tuple[Completion, ...]:
-    """Do the same as `complete` within a transaction that is already open."""
+def complete_in(rows: Rows, typed: str, *, limit: int = 8) -> tuple[Completion, ...]:
+    """Do the same as `complete` on whatever connection runs the statements."""
     if len(typed) > MAX_TYPED_CHARACTERS or not 1 <= limit <= MAX_LIMIT:
         raise InputError(
             f"Expected at most {MAX_TYPED_CHARACTERS} characters and a limit of 1 to {MAX_LIMIT}. "
@@ -83,7 +79,7 @@ def complete_in(connection: Connection, typed: str, *, limit: int = 8) -> tuple[
     read = read_typed(typed)
     if not read.whole and read.following is None:
         return ()
-    return _ranked(read, _fetch(connection, read))[:limit]
+    return _ranked(read, _fetch(rows, read))[:limit]
 
 
 def read_typed(text: str) -> Typed:
@@ -101,27 +97,27 @@ def read_typed(text: str) -> Typed:
     return Typed(whole, (chr(first), chr(first + _SYLLABLES_PER_INITIAL - 1)))
 
 
-def _fetch(connection: Connection, typed: Typed) -> dict[int, str]:
+def _fetch(rows: Rows, typed: Typed) -> dict[int, str]:
     if len(typed.whole) > 1 or typed.following is None:
-        return names_of(connection, typed.whole)
+        return names_of(rows, typed.whole)
     first, last = (typed.whole + letter for letter in typed.following)
-    return names_with(connection, first, last[:-1] + chr(ord(last[-1]) + 1))
+    return names_with(rows, first, last[:-1] + chr(ord(last[-1]) + 1))
 
 
 def _ranked(typed: Typed, names: dict[int, str]) -> tuple[Completion, ...]:
     ranked: list[tuple[bool, int, str, int]] = []
+    search = typed.pattern().search
     for item_id, name in names.items():
-        places = [typed.place_in(letters) for letters in _spellings(name)]
-        found = [place for place in places if place is not None]
-        if found:
-            ranked.append((min(found) > 0, len(name), name, item_id))
+        places = [match.start() for match in map(search, _spellings(name)) if match]
+        if places:
+            ranked.append((min(places) > 0, len(name), name, item_id))
     return tuple(Completion(item_id, name) for _, _, name, item_id in sorted(ranked))
 
 
-def _spellings(name: str) -> Iterable[str]:
+# The next letter that somebody types mostly brings the same names again.
+@lru_cache(maxsize=8_192)
+def _spellings(name: str) -> tuple[str, ...]:
     """Return a name's letters with and without its maker's prefix."""
     letters = letters_of(name)
-    yield letters
     rest = split_prefix(unicodedata.normalize("NFKC", name))[1]
-    if rest != name:
-        yield letters_of(rest)
+    return (letters, letters_of(rest)) if rest != name else (letters,)

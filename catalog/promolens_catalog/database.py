@@ -33,12 +33,15 @@ class Pool:
         overflow: further ones for a peak, closed after it.
         wait_s: how long to wait for one, seconds.
         statement_s: how long PostgreSQL works on one statement; `None` for as long as it takes.
+        pooler: PgBouncer in transaction mode is between: no statement is prepared, and
+            `statement_s` is for the role to say, since a session there is nobody's own.
     """
 
     size: int = 5
     overflow: int = 10
     wait_s: float = 30.0
     statement_s: float | None = None
+    pooler: bool = False
 
     def options(self) -> dict[str, Any]:
         """Return what SQLAlchemy calls these."""
@@ -69,6 +72,27 @@ class Database:
         self.place = place
         self.path = path
         self.wait_s = wait_s
+        self._file = self.file_id()
+
+    def file_id(self) -> tuple[int, int] | None:
+        """Return what tells SQLite's file from another of its name; `None` where there is none.
+
+        Who keeps a connection open compares it: a file that was replaced, or taken away, can still
+        be read through old connections for ever.
+        """
+        if self.path is None:
+            return None
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _forget_other_file(self) -> None:
+        file = self.file_id()
+        if file != self._file:
+            self._file = file
+            self.engine.dispose()
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
@@ -77,6 +101,7 @@ class Database:
         Raises:
             InputError: the database is locked, damaged or gone.
         """
+        self._forget_other_file()
         with self.clear_errors(), self.engine.connect() as connection:
             if self.dialect == "postgresql":
                 connection.execution_options(
@@ -99,6 +124,7 @@ class Database:
             InputError: another process writes for longer than `wait_s`; the disk is full; the
                 database is damaged or gone.
         """
+        self._forget_other_file()
         with self.clear_errors(), self.engine.connect() as connection:
             connection.execution_options(sqlite_begin="IMMEDIATE")
             with connection.begin():
@@ -184,9 +210,17 @@ def _open_sqlite(name: str, wait_s: float, pool: Pool) -> Database:
             f"Expected a folder for {path}. Received {path.parent}, which is none. "
             "Make the folder first."
         )
+    with contextlib.suppress(OSError):  # which SQLite says better
+        path.touch()
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
-        connect_args={"timeout": wait_s},
+        # A file that went away must not be made anew, empty, by whoever reads next.
+        creator=lambda: sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=wait_s,
+            check_same_thread=False,
+        ),
         **pool.options(),
     )
     event.listen(engine, "connect", _prepare_sqlite)
@@ -268,7 +302,9 @@ def _open_postgresql(url: str, wait_s: float, pool: Pool) -> Database:
 
 def _session(wait_s: float, pool: Pool) -> dict[str, Any]:
     settings: dict[str, Any] = {"connect_timeout": max(2, round(wait_s))}
-    if pool.statement_s is not None:
+    if pool.pooler:
+        settings["prepare_threshold"] = None
+    elif pool.statement_s is not None:
         settings["options"] = f"-c statement_timeout={pool.statement_s * 1000:.0f}"
     return settings
 

@@ -99,7 +99,13 @@ def price_per_100(price: Fraction, amount: float | None, unit: str | None) -> Fr
     """
     if amount is None or amount <= 0 or unit not in _MEASURED_UNITS:
         return None
-    return price * PER_AMOUNT / Fraction(str(amount))
+    return price * PER_AMOUNT / _exact(amount)
+
+
+# Sizes are few and round, and to read a decimal costs more than to reckon with it.
+@lru_cache(maxsize=4096)
+def _exact(amount: float) -> Fraction:
+    return Fraction(str(amount))
 
 
 def best_first(offer: Offer) -> tuple[Fraction, int, int, str, str]:

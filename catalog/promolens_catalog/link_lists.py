@@ -16,6 +16,7 @@ from promolens_runtime.errors import InputError
 
 MAX_FILE_BYTES = 50 * 2**20
 MAX_ROWS = 20_000
+MAX_HEADER_BYTES = 10_000
 COLUMNS = ("name", "price_krw", "promotion", "barcode")
 _COMPANY_DIGITS = 7
 
@@ -41,31 +42,40 @@ class TruthLists:
         rows: by the file's stem; rows without a barcode are left out, they have no truth.
         left_out: how many those are.
         sha256: of each file's bytes.
+        passed_over: names of CSV files in the folder that are no lists at all.
     """
 
     rows: Mapping[str, tuple[TruthRow, ...]]
     left_out: int
     sha256: Mapping[str, str]
+    passed_over: tuple[str, ...] = ()
 
 
 def read_truth_lists(folder: Path) -> TruthLists:
     """Read the `*.csv` of a folder: columns `name,price_krw,promotion,barcode`, others ignored.
 
+    A file whose header has none of the last three is something else and is passed over.
+
     Raises:
         InputError: fewer than two files, a column missing, a row that cannot be read, no barcodes,
             or too much of anything.
     """
-    paths = sorted(folder.glob("*.csv")) if folder.is_dir() else []
+    files = sorted(folder.glob("*.csv")) if folder.is_dir() else []
+    contents = {path: _read_bytes(path) for path in files}
+    paths = [path for path in files if not _is_something_else(contents[path])]
+    other = tuple(path.name for path in files if path not in paths)
     if len(paths) < 2:
+        passed = f" and {', '.join(other)}, which has no such columns" if other else ""
         raise InputError(
-            f"Expected a folder with one CSV file for each of at least two chains. Received "
-            f"{len(paths)} CSV files in {folder}. Give such a folder."
+            f"Expected a folder with one CSV file for each of at least two chains, with the "
+            f"columns {', '.join(COLUMNS)}. Received {len(paths)} such files{passed} in {folder}. "
+            "Give such a folder."
         )
     rows: dict[str, tuple[TruthRow, ...]] = {}
     digests: dict[str, str] = {}
     left_out = 0
     for path in paths:
-        data = _read_bytes(path)
+        data = contents[path]
         digests[path.stem] = hashlib.sha256(data).hexdigest()
         rows[path.stem], without = _read_rows(path, data)
         left_out += without
@@ -74,7 +84,17 @@ def read_truth_lists(folder: Path) -> TruthLists:
             f"Expected rows with barcodes in at least two files: they are the truth. Received "
             f"{sum(map(len, rows.values()))} such rows in {folder}. Give lists that show barcodes."
         )
-    return TruthLists(rows, left_out, digests)
+    return TruthLists(rows, left_out, digests, other)
+
+
+def _is_something_else(data: bytes) -> bool:
+    """Say whether a header names nothing that a list has besides names, as far as it can be read.
+
+    One that lacks a single column is a list with a mistake, and must not be passed over.
+    """
+    header = data[:MAX_HEADER_BYTES].decode("utf-8-sig", "replace").splitlines()[:1]
+    names = next(csv.reader(header), [])
+    return not set(names) & {"price_krw", "promotion", "barcode"}
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -95,7 +115,7 @@ def _read_rows(path: Path, data: bytes) -> tuple[tuple[TruthRow, ...], int]:
         if missing:
             raise InputError(
                 f"Expected the columns {', '.join(COLUMNS)}. Received no {', '.join(missing)} in "
-                f"{path}. Add the header line."
+                f"{path}. Correct its first line, or move the file elsewhere if it is no list."
             )
         rows: list[TruthRow] = []
         left_out = 0

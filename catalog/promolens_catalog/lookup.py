@@ -12,7 +12,8 @@ import contextlib
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -22,6 +23,7 @@ from typing import Any, TypeVar
 from promolens_catalog.calendar import korean_day, start_of_day
 from promolens_catalog.chain_status import ChainStatus, chain_statuses
 from promolens_catalog.chains import Chain
+from promolens_catalog.completion import Completion, complete_in
 from promolens_catalog.data_sources import Fact, LoadedSource, loaded_sources
 from promolens_catalog.database import Database, now_version
 from promolens_catalog.items import BARCODE, Alias, Item, ItemKey
@@ -34,20 +36,31 @@ from promolens_runtime.errors import InputError
 
 _VERSION = "SELECT version FROM catalog_version"
 _ITEM_COLUMNS = "i.id, i.canonical_name, i.maker, i.category, i.size_amount, i.size_unit"
+# Keys and names come as JSON, in the one statement: each further one costs as much as its rows.
+_ITEM_PARTS = {
+    "sqlite": (
+        "json_array("
+        "(SELECT json_group_array(json_array(kind, value)) FROM item_key WHERE item_id = i.id), "
+        "(SELECT json_group_array(json_array(chain, name, first_seen, last_seen)) "
+        "FROM alias WHERE item_id = i.id))"
+    ),
+    "postgresql": (
+        "json_build_array("
+        "(SELECT json_agg(json_build_array(kind, value)) FROM item_key WHERE item_id = i.id), "
+        "(SELECT json_agg(json_build_array(chain, name, first_seen, last_seen)) "
+        "FROM alias WHERE item_id = i.id))"
+    ),
+}
+_ITEM = {
+    dialect: (
+        f"SELECT (SELECT version FROM catalog_version), {_ITEM_COLUMNS}, {parts} "  # noqa: S608 - our own text
+        "FROM (SELECT 1) one LEFT JOIN item i ON i.id = "
+    )
+    for dialect, parts in _ITEM_PARTS.items()
+}
 # A key is looked up within the condition: joined, SQLite would make a filter of all keys first.
-_ITEM_WHERE = (
-    f"SELECT (SELECT version FROM catalog_version), {_ITEM_COLUMNS} "  # noqa: S608 - our own columns
-    "FROM (SELECT 1) one LEFT JOIN item i ON i.id = "
-)
-_BY_KEY = (
-    f"{_ITEM_WHERE}"  # noqa: S608 - our own columns
-    "(SELECT item_id FROM item_key WHERE kind = ? AND value = ?)"
-)
-_BY_ID = _ITEM_WHERE + "?"
-_KEYS = "SELECT kind, value FROM item_key WHERE item_id = ? ORDER BY kind, value"
-_ALIASES = (
-    "SELECT chain, name, first_seen, last_seen FROM alias WHERE item_id = ? ORDER BY chain, name"
-)
+_BY_KEY = "(SELECT item_id FROM item_key WHERE kind = ? AND value = ?)"
+_BY_ID = "?"
 _PROMOTION_COLUMNS = ("id", "chain", *OFFER_COLUMNS, "link_method", "link_score", "first_seen",
                       "last_seen", "item_id")  # fmt: skip
 _PROMOTIONS = (
@@ -56,7 +69,11 @@ _PROMOTIONS = (
     # `+` and no ORDER BY: else SQLite may walk all live rows, which are in this order.
     "FROM promotion p JOIN item i ON i.id = p.item_id WHERE +p.until_version IS NULL AND p.item_id"
 )
+RAW_PROMOTION = (*_PROMOTION_COLUMNS, "item_name", "size_amount", "size_unit")
+_FIRST = itemgetter(0)
 _FACT = "SELECT fields FROM data_row WHERE source = ? AND key = ?"
+# How often to look whether the file is still the one that is open, seconds.
+_LOOK_S = 0.1
 # A publication between two reads is told by their versions; so many in a row are no publications.
 _TRIES = 5
 
@@ -73,6 +90,25 @@ class Known:
     """
 
     answer: Answer
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class Raw:
+    """The same as rows, for who makes bytes of it at once.
+
+    Attributes:
+        item: id, name, maker, category, size amount, size unit; `None` for an unknown product.
+        keys: kind and value of each, in order.
+        names: chain, name, first and last seen (as the database gives them) of each, in order.
+        promotions: live rows, oldest first, with the columns `RAW_PROMOTION`.
+    """
+
+    shared: Shared
+    item: tuple[Any, ...] | None
+    keys: list[Any]
+    names: list[Any]
+    promotions: Sequence[Any]
     facts: tuple[Fact, ...]
 
 
@@ -101,6 +137,8 @@ class Lookup:
         self._wait_s = wait_s
         self._lock = threading.Lock()
         self._raw: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._looked = 0.0
         self._shared: Shared | None = None
 
     def by_barcode(self, code: str, now: datetime) -> Known:
@@ -117,6 +155,11 @@ class Lookup:
         return self._consistent(
             now, lambda rows, shared: _known(rows, _BY_KEY, values, key, shared, now)
         )
+
+    def raw_by_key(self, key: ItemKey, now: datetime) -> Raw:
+        """Return what `by_key` is made of; raises InputError as it."""
+        values = (key.kind, key.value)
+        return self._consistent(now, lambda rows, shared: _raw(rows, _BY_KEY, values, key, shared))
 
     def by_item(self, item_id: int, now: datetime) -> Known:
         """Return what is known about an item; raises InputError as `by_key`."""
@@ -137,15 +180,34 @@ class Lookup:
         """
         most = SEARCHED if offered_only else limit
         wanted = (frozenset(map(str, filters.chains)), frozenset(map(str, filters.kinds)))
+        today = korean_day(now)
 
         def read(rows: Rows, shared: Shared) -> TextAnswer | None:
             found = candidates_in(rows, text, limit=most)
-            offered = _promotions(rows, [one.item_id for one in found], *wanted)
+            ids = [one.item_id for one in found]
+            # Where only what is offered is shown, the best few candidates are mostly enough.
+            step = limit + limit // 2 if offered_only else len(ids)
+            offered: dict[int, list[Promotion]] = {}
+            for start in range(0, len(ids), max(step, 1)):
+                offered |= _promotions(rows, ids[start : start + step], *wanted)
+                if offered_only and _offered(offered, today) >= limit:
+                    break
             if int(rows(_VERSION)[0][0]) != shared.version:
                 return None
             return text_answer_of(
                 found, offered, shared.chains, shared.version, now, limit, offered_only
             )
+
+        return self._consistent(now, read)
+
+    def complete(self, typed: str, now: datetime, limit: int) -> tuple[int, tuple[Completion, ...]]:
+        """Return the newest version and what `completion.complete` says; raises InputError."""
+
+        def read(rows: Rows, shared: Shared) -> tuple[int, tuple[Completion, ...]] | None:
+            found = complete_in(rows, typed, limit=limit)
+            if int(rows(_VERSION)[0][0]) != shared.version:
+                return None
+            return shared.version, found
 
         return self._consistent(now, read)
 
@@ -165,13 +227,16 @@ class Lookup:
             self._forget()
 
     def _consistent(self, now: datetime, read: Callable[[Rows, Shared], _T | None]) -> _T:
-        """Read with what is shared, again if that is of another version: `read` says `None`."""
+        """Read with what is shared, again if that is of another version: `read` says `None`.
+
+        `read` asks for the version last. Versions only rise, so what lies between two equal ones
+        is of that version.
+        """
         day = korean_day(now)
         for _ in range(_TRIES):
             shared = self._shared
             if shared is not None and shared.day == day:
-                with self._transaction() as rows:
-                    found = read(rows, shared)
+                found = self._read(read, shared)
                 if found is not None:
                     return found
             self._shared = self.shared(now)
@@ -180,23 +245,30 @@ class Lookup:
             "every try. Try again."
         )
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[Rows]:
+    def _read(self, read: Callable[[Rows, Shared], _T | None], shared: Shared) -> _T | None:
+        """Read once. On a file each statement sees the newest version, and `read` asks last
+        whether that is still the one it began with: no transaction is needed."""
         if self._database.path is None:
             with self._database.read() as connection:
-                yield rows_of(connection)
-            return
-        with self._lock, self._database.clear_errors():
-            raw = self._raw = self._raw or self._open()
+                return read(rows_of(connection), shared)
+        with self._lock:
             try:
-                raw.execute("BEGIN")
-                try:
-                    yield _FileRows(raw)
-                finally:
-                    raw.execute("ROLLBACK")
+                return read(_FileRows(self._opened()), shared)
             except sqlite3.Error:
                 self._forget()
-                raise
+                with self._database.clear_errors():
+                    raise
+
+    def _opened(self) -> sqlite3.Connection:
+        """Return the connection, a new one where another file has taken the name."""
+        now = time.monotonic()
+        if self._raw is None or now - self._looked > _LOOK_S:
+            file = self._database.file_id()
+            if self._raw is None or file != self._file:
+                self._forget()
+                self._raw, self._file = self._open(), file
+            self._looked = now
+        return self._raw
 
     def _open(self) -> sqlite3.Connection:
         raw = sqlite3.connect(
@@ -229,32 +301,54 @@ class _FileRows:
 
 def _known(
     rows: Rows,
-    statement: str,
+    item_id: str,
     values: tuple[object, ...],
     asked: ItemKey | None,
     shared: Shared,
     now: datetime,
 ) -> Known | None:
     """Return what is known, `None` where the catalog has another version than `shared`."""
-    version, *fields = rows(statement, values)[0]
+    raw = _raw(rows, item_id, values, asked, shared)
+    if raw is None:
+        return None
+    item = _item(raw) if raw.item is not None else None
+    promotions = [_promotion(one) for one in raw.promotions]
+    return Known(answer_of(item, promotions, shared.chains, shared.version, now), raw.facts)
+
+
+def _raw(
+    rows: Rows,
+    item_id: str,
+    values: tuple[object, ...],
+    asked: ItemKey | None,
+    shared: Shared,
+) -> Raw | None:
+    promotions = rows(f"{_PROMOTIONS} = {item_id}", values)
+    if len(promotions) > 1:
+        promotions = sorted(promotions, key=_FIRST)
+    row: Sequence[Any] = rows(_ITEM[rows.dialect] + item_id, values)[0]
+    version, *item, parts = row
     if version != shared.version:
         return None
-    item = _item(rows, fields) if fields[0] is not None else None
-    promotions = _promotions(rows, [item.id]).get(item.id, []) if item is not None else []
-    answer = answer_of(item, promotions, shared.chains, shared.version, now)
-    if not shared.sources:
-        return Known(answer, ())
-    keys = {*(item.keys if item else ()), *([asked] if asked else [])}
-    return Known(answer, _facts(rows, keys, shared))
+    # SQLite gives JSON as text, psycopg has read it; PostgreSQL's sum of no rows is null.
+    loaded: list[Any] = json.loads(parts) if isinstance(parts, str) else parts
+    keys, names = loaded
+    found = sorted(keys or ())
+    facts: tuple[Fact, ...] = ()
+    if shared.sources:
+        own = {ItemKey(kind, value) for kind, value in found}
+        facts = _facts(rows, own | {asked} if asked else own, shared)
+    known = tuple(item) if item[0] is not None else None
+    return Raw(shared, known, found, sorted(names or ()), promotions, facts)
 
 
-def _item(rows: Rows, fields: Sequence[Any]) -> Item:
-    keys = tuple(ItemKey(kind, value) for kind, value in rows(_KEYS, (fields[0],)))
+def _item(raw: Raw) -> Item:
+    assert raw.item is not None
+    keys = tuple(ItemKey(kind, value) for kind, value in raw.keys)
     aliases = tuple(
-        Alias(Chain(chain), name, _time(first), _time(last))
-        for chain, name, first, last in rows(_ALIASES, (fields[0],))
+        Alias(Chain(chain), name, utc(first), utc(last)) for chain, name, first, last in raw.names
     )
-    item_id, name, maker, category, amount, unit = fields
+    item_id, name, maker, category, amount, unit = raw.item
     return Item(item_id, name, maker, category, amount, unit, keys, aliases)
 
 
@@ -268,28 +362,36 @@ def _promotions(
     found: dict[int, list[Promotion]] = {}
     if not ids:
         return found
-    for values in sorted(rows(f"{_PROMOTIONS} IN {marks(ids)}", tuple(ids)), key=itemgetter(0)):
-        *columns, name, size_amount, size_unit = values
-        row: dict[str, Any] = dict(zip(_PROMOTION_COLUMNS, columns, strict=True))
-        if (chains and row["chain"] not in chains) or (kinds and row["kind"] not in kinds):
-            continue
-        row["valid_from"] = _day(row["valid_from"])
-        row["valid_until"] = _day(row["valid_until"])
-        row["valid_until_inferred"] = bool(row["valid_until_inferred"])
-        promotion = Promotion(
-            row["id"],
-            offer_of(row["chain"], row),
-            row["item_id"],
-            name,
-            size_amount,
-            size_unit,
-            row["link_method"],
-            row["link_score"],
-            _time(row["first_seen"]),
-            _time(row["last_seen"]),
-        )
-        found.setdefault(promotion.item_id, []).append(promotion)
+    for values in sorted(rows(f"{_PROMOTIONS} IN {marks(ids)}", tuple(ids)), key=_FIRST):
+        promotion = _promotion(values)
+        offer = promotion.offer
+        if (not chains or offer.chain in chains) and (not kinds or offer.kind in kinds):
+            found.setdefault(promotion.item_id, []).append(promotion)
     return found
+
+
+def _offered(found: dict[int, list[Promotion]], today: date) -> int:
+    return sum(any(one.valid_on(today) for one in some) for some in found.values())
+
+
+def _promotion(values: Sequence[Any]) -> Promotion:
+    *columns, name, size_amount, size_unit = values
+    row: dict[str, Any] = dict(zip(_PROMOTION_COLUMNS, columns, strict=True))
+    row["valid_from"] = _day(row["valid_from"])
+    row["valid_until"] = _day(row["valid_until"])
+    row["valid_until_inferred"] = bool(row["valid_until_inferred"])
+    return Promotion(
+        row["id"],
+        offer_of(row["chain"], row),
+        row["item_id"],
+        name,
+        size_amount,
+        size_unit,
+        row["link_method"],
+        row["link_score"],
+        utc(row["first_seen"]),
+        utc(row["last_seen"]),
+    )
 
 
 def _facts(rows: Rows, keys: set[ItemKey], shared: Shared) -> tuple[Fact, ...]:
@@ -313,8 +415,7 @@ def _day(value: str | date) -> date:
 
 # Crawls are few: the same times come again and again.
 @lru_cache(maxsize=1024)
-def _time(value: str | datetime) -> datetime:
-    """SQLite keeps times as text in UTC, PostgreSQL gives them in the session's zone."""
-    if isinstance(value, str):
-        return datetime.fromisoformat(value).replace(tzinfo=UTC)
-    return value.astimezone(UTC)
+def utc(value: str | datetime) -> datetime:
+    """Return a time: SQLite keeps text in UTC, PostgreSQL gives the session's zone."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -165,12 +165,12 @@ def answer_of(
         item: `None` for an unknown product, which has no rows.
     """
     if item is None:
-        return Answer(Status.UNKNOWN_PRODUCT, version, None, (), (), chains)
+        return Answer(status_of(False, False, chains), version, None, (), (), chains)
     today = korean_day(now)
     current = _best(rows, today)
     over = [row for row in rows if row.offer.valid_until < today]
     expired = tuple(sorted(over, key=lambda row: best_first(row.offer)))
-    return Answer(_status(bool(current), chains), version, item, current, expired, chains)
+    return Answer(status_of(True, bool(current), chains), version, item, current, expired, chains)
 
 
 def text_answer_of(
@@ -187,12 +187,21 @@ def text_answer_of(
     matches = [Match(one, _best(rows.get(one.item_id, ()), today)) for one in found]
     offered = [match for match in matches if match.promotions]
     shown = offered if offered and offered_only else matches
-    status = Status.UNKNOWN_PRODUCT if not found else _status(bool(offered), chains)
+    status = status_of(bool(found), bool(offered), chains)
     return TextAnswer(status, version, tuple(shown[:limit]), chains)
 
 
-def _status(offered: bool, chains: Sequence[ChainStatus]) -> Status:
-    """A chain that was never read is none that an answer speaks about, unless all are."""
+def status_of(known: bool, offered: bool, chains: Sequence[ChainStatus]) -> Status:
+    """Return what an answer comes to.
+
+    A chain that was never read is none that an answer speaks about, unless all are.
+
+    Args:
+        known: the product is known.
+        offered: something is offered for it today.
+    """
+    if not known:
+        return Status.UNKNOWN_PRODUCT
     if offered:
         return Status.PROMOTIONS
     kept = [one for one in chains if one.state != "never"]

@@ -101,24 +101,22 @@ def candidates_in(
     return [Candidate(item_id, names[item_id], score) for item_id, score in best.items()]
 
 
-def names_of(connection: Connection, letters: str) -> dict[int, str]:
+def names_of(rows: Rows, letters: str) -> dict[int, str]:
     """Return the names, by item, of items with all bigrams of some letters; the newest 600.
 
     Args:
         letters: normalised; of a single one, items with a word that begins with it.
     """
     if len(letters) < 2:
-        return names_with(connection, letters, chr(ord(letters) + 1)) if letters else {}
-    rows = rows_of(connection)
+        return names_with(rows, letters, chr(ord(letters) + 1)) if letters else {}
     return _named(rows, _matching(rows, asked([letters]), "all"))
 
 
-def names_with(connection: Connection, first: str, after: str) -> dict[int, str]:
+def names_with(rows: Rows, first: str, after: str) -> dict[int, str]:
     """Return the names, by item, of items with a bigram from `first` to before `after`.
 
     Where there are more than about 600, those with the rarer bigrams.
     """
-    rows = rows_of(connection)
     return _named(rows, _matching(rows, _few(_beginning(rows, first, after)), "any"))
 
 

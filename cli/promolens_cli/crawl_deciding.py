@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,10 @@ from promolens_cli.crawl_places import (
     chain_named,
     chains_named,
     default_linker,
+    log_to_stderr,
     open_config,
     opened_database,
+    person_named,
 )
 from promolens_runtime.errors import InputError
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from promolens_catalog.publishing import Publication
     from promolens_catalog.snapshots import Diff
     from promolens_catalog.staging import AnomalyRow
+
+log = logging.getLogger("promolens_crawler.decisions")
 
 
 def status(args: argparse.Namespace) -> int:
@@ -65,9 +70,10 @@ def approve(args: argparse.Namespace) -> int:
     from promolens_catalog import publishing
     from promolens_crawler.manners import utc_now
 
+    by = person_named(args.by)
     with opened_database(args, must_exist=True) as database:
         done = publishing.approve(database, args.snapshot, utc_now(), default_linker())
-    print(_published_line(done))
+    _tell_publication("approve", by, done, as_json=args.json)
     return 0
 
 
@@ -76,9 +82,12 @@ def reject(args: argparse.Namespace) -> int:
     from promolens_catalog import publishing
     from promolens_crawler.manners import utc_now
 
+    by = person_named(args.by)
     with opened_database(args, must_exist=True) as database:
         publishing.reject(database, args.snapshot, utc_now(), args.reason)
-    print(f"snapshot {args.snapshot} is thrown away; what is published stays")
+    line = f"snapshot {args.snapshot} is thrown away; what is published stays"
+    decided = {"snapshot_id": args.snapshot, "reason": args.reason}
+    _tell("reject", by, decided, line, as_json=args.json)
     return 0
 
 
@@ -87,10 +96,10 @@ def rollback(args: argparse.Namespace) -> int:
     from promolens_catalog import publishing
     from promolens_crawler.manners import utc_now
 
-    chain = chain_named(args.chain)
+    chain, by = chain_named(args.chain), person_named(args.by)
     with opened_database(args, must_exist=True) as database:
         done = publishing.rollback(database, chain, utc_now(), args.to)
-    print(_published_line(done))
+    _tell_publication("rollback", by, done, as_json=args.json)
     return 0
 
 
@@ -142,11 +151,26 @@ def _odd_cards(database: Database, snapshot_id: int) -> list[AnomalyRow]:
     return [row for row in staging.anomalies(database, crawl_id) if row.listing is not None]
 
 
-def _published_line(done: Publication) -> str:
-    return (
+def _tell_publication(action: str, by: str, done: Publication, *, as_json: bool) -> None:
+    line = (
         f"published snapshot {done.snapshot_id} as version {done.version}: {done.added} rows "
         f"began, {done.ended} ended, {done.unchanged} stay"
     )
+    _tell(action, by, asdict(done), line, as_json=as_json)
+
+
+def _tell(action: str, by: str, decided: Mapping[str, Any], line: str, *, as_json: bool) -> None:
+    """Say what was decided: a line for the log with the name, and the answer."""
+    log_to_stderr()
+    # A decision is told on a terminal too, where the crawls' own lines are not.
+    log.setLevel(logging.INFO)
+    pairs = {"by": json.dumps(by, ensure_ascii=False) if " " in by else by, **decided}
+    log.info("%s %s", action, " ".join(f"{k}={v}" for k, v in pairs.items() if v not in ("", None)))
+    if as_json:
+        answer = {"action": action, "by": by, **decided}
+        print(json.dumps(answer, ensure_ascii=False, indent=1))
+    else:
+        print(line)
 
 
 def _diff_json(old: int, new: int, found: Diff, odd: Sequence[AnomalyRow]) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import getpass
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from promolens_crawler.config import CrawlerConfig
 
 DEFAULT_CONFIG = Path("crawl.toml")
+MAX_NAME_CHARACTERS = 80
 
 
 class _StderrLines(logging.Handler):
@@ -39,6 +42,25 @@ def log_to_stderr() -> None:
     # On a terminal there are bars and a summary; a log file gets a line for each crawl.
     level = logging.WARNING if sys.stderr.isatty() else logging.INFO
     logging.getLogger("promolens_crawler").setLevel(level)
+
+
+def person_named(name: str | None) -> str:
+    """Return who decides: the name given, else the login name, as one word or quoted.
+
+    Raises:
+        InputError: a name that a log line cannot hold.
+    """
+    if name is None:
+        try:
+            name = getpass.getuser()
+        except (KeyError, OSError):  # an account without a name, as in some containers
+            name = f"uid-{os.getuid()}"
+    if not 1 <= len(name.strip()) <= MAX_NAME_CHARACTERS or not name.isprintable():
+        raise InputError(
+            f"Expected a name of 1 to {MAX_NAME_CHARACTERS} printable characters. Received "
+            f"{name[:40]!r}. Say who decides with --by NAME."
+        )
+    return name.strip()
 
 
 def open_config(args: argparse.Namespace) -> CrawlerConfig:

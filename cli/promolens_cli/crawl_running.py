@@ -226,7 +226,8 @@ def _line(one: ChainResult) -> str:
     elif one.outcome == "held":
         what = f"{one.rows} rows as snapshot {one.snapshot_id}; what is published stays"
     else:
-        what = f"{one.reason}; what is published stays"
+        reason = "" if one.reason == one.outcome else f"{one.reason}; "
+        what = f"{reason}what is published stays"
     return f"{one.chain:<8} {one.outcome:<9} {what}"
 
 

@@ -57,6 +57,10 @@ EPILOG = """examples:
   promolens train photos/ --recipe fast --out runs/mine
   promolens export runs/mine --out android_assets
   promolens predict android_assets/bundle shelf.jpg
+  promolens demo-shops --config demo.toml
+  promolens crawl run --all --config demo.toml
+  promolens crawl status
+  promolens serve
 """
 
 
@@ -115,7 +119,10 @@ def _layout(prog: str) -> argparse.HelpFormatter:
 def _overview() -> argparse.ArgumentParser:
     parser = Parser(
         prog="promolens",
-        description="From a folder of product photos to a verified int8 recogniser on a phone.",
+        description=(
+            "From product photos to a recogniser on a phone, and from the shops' own pages to a\n"
+            "catalog of their promotions that is right every day and answers over HTTP."
+        ),
         epilog=EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"promolens {_version()}")

@@ -7,12 +7,14 @@ two pages a stop is noticed; the crawl then goes on after the next start.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
@@ -44,6 +46,19 @@ class PlanTrigger(BaseTrigger):  # type: ignore[misc]
         return next_fire(self._plan.schedule, self._chain, after, self._plan.window)
 
 
+class _Scheduler(BackgroundScheduler):  # type: ignore[misc]
+    """One that may be stopped while it hands out a crawl."""
+
+    def remove_job(self, job_id: str, jobstore: str | None = None) -> None:
+        """Remove a job.
+
+        APScheduler's thread removes a crawl of one time once it is handed out, and does not find
+        it where a stop came in between.
+        """
+        with contextlib.suppress(JobLookupError):
+            super().remove_job(job_id, jobstore)
+
+
 class Daemon:
     """Runs planned crawls in a thread of its own."""
 
@@ -67,7 +82,9 @@ class Daemon:
         self._last_started = last_started
         self._retries = dict.fromkeys(plans, 0)
         self._stopping = threading.Event()
-        self._scheduler = BackgroundScheduler(
+        # A stop waits for the crawl that runs, and that must not wait for the stop to plan a retry.
+        self._planning = threading.Lock()
+        self._scheduler = _Scheduler(
             timezone=UTC,
             # A second worker for the heartbeat alone; the lock keeps crawls one after the other.
             executors={"default": ThreadPoolExecutor(1), "heartbeat": ThreadPoolExecutor(1)},
@@ -120,7 +137,8 @@ class Daemon:
 
     def stop(self) -> None:
         """Take no further crawl and wait for the one that runs; it was asked to stop elsewhere."""
-        self._stopping.set()
+        with self._planning:
+            self._stopping.set()
         self._scheduler.shutdown(wait=True)
 
     def _planned(self, chain: Chain) -> None:
@@ -148,15 +166,18 @@ class Daemon:
             self._once(chain, at, "retry")
 
     def _once(self, chain: Chain, at: datetime, why: str) -> None:
-        self._scheduler.add_job(
-            self._run,
-            "date",
-            run_date=at,
-            args=[chain],
-            id=f"{chain}-{why}",
-            replace_existing=True,
-            misfire_grace_time=self._plans[chain].schedule.misfire_grace_s,
-        )
+        with self._planning:
+            if self._stopping.is_set():
+                return
+            self._scheduler.add_job(
+                self._run,
+                "date",
+                run_date=at,
+                args=[chain],
+                id=f"{chain}-{why}",
+                replace_existing=True,
+                misfire_grace_time=self._plans[chain].schedule.misfire_grace_s,
+            )
 
 
 def run_until(stop: threading.Event, daemon: Daemon, announce: Callable[[str], None]) -> None:

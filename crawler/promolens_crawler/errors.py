@@ -7,7 +7,8 @@ PromolensError
     ├── PageDriftError       the page's structure is not the known one
     ├── NotAllowedError      robots.txt, visit time or configuration forbids the request
     ├── FetchFailedError     retries are used up, or an answer breaks a limit
-    └── ListingBrokenError   pages repeat, never end, or their total changes or is not reached
+    ├── ListingBrokenError   pages repeat, never end, or their total changes or is not reached
+    └── BrowserError         the browser is missing, or does not start
 """
 
 from __future__ import annotations
@@ -56,3 +57,9 @@ class ListingBrokenError(CrawlError):
     """Pages repeat, never end, or a declared total changes or is not reached."""
 
     reason = "listing-broken"
+
+
+class BrowserError(CrawlError):
+    """The browser is missing, or does not start."""
+
+    reason = "browser"

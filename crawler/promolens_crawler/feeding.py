@@ -15,7 +15,13 @@ from promolens_crawler.judging import baseline_of, listing_facts
 from promolens_crawler.locks import chain_lock
 from promolens_crawler.results import ChainResult, Outcome
 from promolens_crawler.sites.base import Listing
-from promolens_crawler.validation import CrawlFacts, Thresholds, holds, validate
+from promolens_crawler.validation import (
+    CHAIN_THRESHOLDS,
+    CrawlFacts,
+    Thresholds,
+    holds,
+    validate,
+)
 from promolens_runtime.errors import InputError
 
 
@@ -40,7 +46,7 @@ def feed(
                 f"Expected a list of {baseline.month} or later: the published one of {read.chain} "
                 f"is of that month. Received one of {read.month}. Roll back first if you mean it."
             )
-        findings = validate(facts_of(read, now), baseline, thresholds)
+        findings = validate(facts_of(read, now), baseline, limits_for(read, thresholds))
         crawl_id = stage_list(db, read, now)
         found = [AnomalyRow(one.code, one.line()) for one in findings]
         staging.add_anomalies(db, crawl_id, found)
@@ -57,6 +63,14 @@ def feed(
         if reasons:
             return _held(db, result, reasons, now)
         return _published(db, result, now, linker)
+
+
+def limits_for(read: ImportedList, given: Thresholds | None) -> Thresholds:
+    """Return where a list is held: one without any picture needs none, one that lost some does."""
+    limits = given or CHAIN_THRESHOLDS.get(read.chain, Thresholds())
+    if any(offer.image_url for offer in read.offers):
+        return limits
+    return replace(limits, min_image_share=0.0)
 
 
 def facts_of(read: ImportedList, now: datetime) -> CrawlFacts:

@@ -20,7 +20,7 @@ from promolens_catalog.chains import Chain
 from promolens_catalog.database import Database
 from promolens_catalog.links import Linker
 from promolens_catalog.staging import AnomalyRow, CrawlRecord, StagedPage
-from promolens_crawler.errors import CrawlError, SourceGoneError
+from promolens_crawler.errors import BrowserError, CrawlError, SourceGoneError
 from promolens_crawler.judging import baseline_of, crawl_facts
 from promolens_crawler.locks import ChainBusyError, LockLostError, chain_lock
 from promolens_crawler.paging import PagingLimits
@@ -76,6 +76,7 @@ class Job:
     Attributes:
         home: `https://host`, or where a stand-in listens.
         transport: makes the way to get pages; it is closed when the crawl ends.
+        transport_name: how the crawl's record names one that cannot be made.
         month: `YYYY-MM`; `None` takes the Korean month of now and notices when it turns.
         thresholds: the chain's own, if not given.
         fresh: begin anew even where a killed crawl could go on.
@@ -87,6 +88,7 @@ class Job:
     site: Site
     home: str
     transport: Callable[[], Transport]
+    transport_name: str = "http"
     month: str | None = None
     thresholds: Thresholds | None = None
     limits: PagingLimits = field(default_factory=PagingLimits)
@@ -174,16 +176,15 @@ class _Crawl:
         try:
             transport = self._job.transport()
         except PromolensError as error:
-            # The browser is missing or does not start; a crawl that was left stays as it is.
-            reason = error.reason if isinstance(error, CrawlError) else "browser"
-            return ChainResult(self._chain, Outcome.FAILED, self._month, reason, str(error))
+            failed = error if isinstance(error, CrawlError) else BrowserError(str(error))
+            return self._fail(self._begin(self._job.transport_name), failed)
         try:
             record = self._begin(transport.name)
             try:
                 self._read(record, transport)
             except ReadingError as failed:
                 self._requests = transport.requests
-                return self._fail(record, failed)
+                return self._fail(record, failed.error, failed.listing, failed.number)
             self._requests = transport.requests
         finally:
             transport.close()
@@ -232,9 +233,11 @@ class _Crawl:
             return
         reading = self._reading(record, transport)
         if not is_settled(self._job.site, staged):
-            settle(reading)
-            staged, self._kept = self._staged(record), 0
-            self._pages = sum(len(pages) for pages in staged.values())
+            settle(reading, staged)
+            staged = self._staged(record)
+            count = sum(len(pages) for pages in staged.values())
+            self._kept = min(self._kept, count)
+            self._pages = count - self._kept
         listings = listings_of(self._job.site, staged)
         shown = self._desk.progress.chain(self._chain, [one.key for one in listings])
         reading = replace(reading, watcher=_Counting(shown, self._count_page))
@@ -278,8 +281,14 @@ class _Crawl:
 
     # ---- ending
 
-    def _fail(self, record: CrawlRecord, failed: ReadingError) -> ChainResult:
-        error, message = failed.error, plain(str(failed.error))
+    def _fail(
+        self,
+        record: CrawlRecord,
+        error: CrawlError,
+        listing: str | None = None,
+        number: int | None = None,
+    ) -> ChainResult:
+        message = plain(str(error))
         gone = isinstance(error, SourceGoneError)
         result = self._result(
             record,
@@ -290,7 +299,7 @@ class _Crawl:
         if isinstance(error, LockLostError):
             return result  # another process may be going on with this very crawl
         db, now = self._desk.db, self._now(record)
-        anomaly = AnomalyRow(error.reason, message, listing=failed.listing, number=failed.number)
+        anomaly = AnomalyRow(error.reason, message, listing=listing, number=number)
         staging.add_anomalies(db, record.id, [anomaly])
         self._finish(record, "failed", f"{error.reason}: {message}")
         self._mark("gone" if gone else "stale", error.reason, now)

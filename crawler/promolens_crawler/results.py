@@ -86,7 +86,7 @@ def log_line(result: ChainResult) -> str:
         "chain": result.chain,
         "outcome": result.outcome,
         "month": result.month,
-        "reason": result.reason,
+        "reason": "" if result.reason == result.outcome else result.reason,
         "rows": result.rows,
         "added": result.added,
         "ended": result.ended,

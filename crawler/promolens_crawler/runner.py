@@ -12,7 +12,8 @@ from promolens_catalog import snapshots, staging
 from promolens_catalog.chains import Chain
 from promolens_catalog.database import Database
 from promolens_catalog.links import Linker
-from promolens_crawler.alerts import alert_body, alert_target, send_alert
+from promolens_crawler.alert_memory import AlertMemory
+from promolens_crawler.alerts import TELLS, alert_body, alert_target, send_alert
 from promolens_crawler.archive import Archive
 from promolens_crawler.config import CrawlerConfig, TransportName
 from promolens_crawler.manners import Clock
@@ -105,6 +106,7 @@ class Run:
             transport=lambda: open_transport(
                 self.config, site, name=options.transport, archive=archive, clock=self.clock
             ),
+            transport_name=options.transport or self.config.sources[chain].transport,
             month=options.month,
             thresholds=self.config.sources[chain].thresholds,
             limits=self.config.limits.paging,
@@ -112,10 +114,15 @@ class Run:
         )
 
     def _alert(self, results: Sequence[ChainResult]) -> None:
-        body = alert_body(results, self.clock.now())
         target = alert_target(self.config.alerts.url, os.environ)
-        if body is not None and target is not None:
-            send_alert(target, body)
+        if target is None:
+            return
+        memory = AlertMemory(self.config.archive)
+        memory.mended(results)
+        untold = [one for one in memory.untold(results) if one.outcome in TELLS]
+        body = alert_body(untold, self.clock.now())
+        if body is not None and send_alert(target, body):
+            memory.remember(untold)
 
     def _write_metrics(self) -> None:
         if self.config.metrics.textfile is not None:

@@ -49,8 +49,8 @@ def whole_total(site: Site, staged: StagedPages) -> int | None:
     return pages[0].declared_total
 
 
-def settle(reading: Reading) -> None:
-    """Find out which lists to read, and stage that.
+def settle(reading: Reading, staged: StagedPages) -> None:
+    """Find out which lists to read, and stage that; `staged` is what a killed process left of it.
 
     By sections: the first page of each, and the whole list's total as a page without cards.
     Else nothing but a note why.
@@ -60,18 +60,16 @@ def settle(reading: Reading) -> None:
         StoppedError: asked to stop.
     """
     site, crawl_id = reading.site, reading.crawl_id
-    for listing in site.sections:  # of a crawl that was killed here
-        drop_listing(reading.db, crawl_id, listing.key)
     whole, answer = first_page(reading, site.listings[0])
-    why = _stage_sections(reading, whole)
+    why = _stage_sections(reading, whole, staged)
     if not why:
         stage_page(reading.db, crawl_id, total_only(whole), answer.fetched_at)
         return
     for listing in site.sections:
         drop_listing(reading.db, crawl_id, listing.key)
     log.warning("%s: rows will say no section: %s", site.chain, why)
-    note = AnomalyRow(CODE, f"{why}; read as one list, rows say no section", listing=whole.listing)
-    add_anomalies(reading.db, crawl_id, [note])
+    note = f"{CODE}: {why}; read as one list, rows say no section"
+    add_anomalies(reading.db, crawl_id, [AnomalyRow(CODE, note)])
 
 
 def settled(site: Site, archived: StagedPages) -> dict[str, Sequence[StagedPage]]:
@@ -92,10 +90,13 @@ def total_only(whole: StagedPage) -> StagedPage:
     return replace(whole, cards_seen=0, end_seen=False, offers=(), problems=())
 
 
-def _stage_sections(reading: Reading, whole: StagedPage) -> str:
+def _stage_sections(reading: Reading, whole: StagedPage, staged: StagedPages) -> str:
     """Stage each section's first page; return why they cannot stand for the whole list, or `""`."""
     firsts: list[StagedPage] = []
     for listing in reading.site.sections:
+        if staged.get(listing.key):
+            firsts.append(staged[listing.key][0])
+            continue
         try:
             page, answer = first_page(reading, listing)
         except ReadingError as failed:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from typing import Any
 
 
 @lru_cache(maxsize=1)
 def _made() -> Any:
+    # uvicorn by itself logs whole addresses: where people are, and who asks. The gate logs instead.
+    logging.getLogger("uvicorn.access").disabled = True
     from promolens_server.config import load_config
     from promolens_server.factory import create_app
     from promolens_server.services import open_services

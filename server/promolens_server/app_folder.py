@@ -1,4 +1,4 @@
-"""The camera app's files as they lie in a folder, looked at again whenever one changes on the disk."""
+"""The files of the camera app as they lie in a folder, looked at again when one changes."""
 
 from __future__ import annotations
 

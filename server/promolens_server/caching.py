@@ -6,16 +6,14 @@ body. Who has the answer already gets 304 without a query.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from hashlib import blake2b
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 JSON = "application/json"
-# Made once: `json.dumps` makes one for each call with options. Answers have no circles.
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 # Lists change a few times a day; an old list is better than none while the server is away.
 LISTS = "public, max-age=300, stale-while-revalidate=86400, stale-if-error=604800"
 NO_STORE = "no-store"
@@ -25,7 +23,7 @@ CODED = ("-gzip", "-br")
 
 def json_bytes(value: object) -> bytes:
     """Return a value as UTF-8 JSON without spaces."""
-    return _ENCODER.encode(value).encode("utf-8")
+    return orjson.dumps(value)
 
 
 def etag_of(*parts: object) -> str:

@@ -25,6 +25,7 @@ KEYS_VARIABLE = "PROMOLENS_KEYS_FILE"
 ADMIN_VARIABLE = "PROMOLENS_ADMIN_TOKEN"
 KAKAO_VARIABLE = "KAKAO_REST_API_KEY"
 STORE_VARIABLE = "PROMOLENS_BUNDLE_STORE"
+APP_VARIABLE = "PROMOLENS_APP"
 DEFAULT_DATABASE = "promotions.db"
 # No signs that could end a directive of a content security policy.
 _HOST = re.compile(r"https?://[A-Za-z0-9.*-]{1,200}(:[0-9]{1,5})?")
@@ -177,6 +178,7 @@ class DatabaseConfig:
         pool_wait_s: how long a request waits for one.
         statement_s: how long PostgreSQL works on one statement.
         threads: requests of one worker that use the database at once.
+        pooler: the address is PgBouncer's, in transaction mode; then `statement_s` is for the role.
     """
 
     pool_size: int = 8
@@ -184,6 +186,7 @@ class DatabaseConfig:
     pool_wait_s: float = 5.0
     statement_s: float = 10.0
     threads: int = 16
+    pooler: bool = False
 
     def __post_init__(self) -> None:
         _positive(self, zero=("pool_overflow",))
@@ -307,6 +310,7 @@ def load_config(
             )
     config = fill(ServerConfig, table, "")
     store, keys = given.get(STORE_VARIABLE), given.get(KEYS_VARIABLE)
+    app = given.get(APP_VARIABLE)
     return replace(
         config,
         database_url=given.get(DATABASE_VARIABLE) or DEFAULT_DATABASE,
@@ -315,7 +319,23 @@ def load_config(
         kakao_key=given.get(KAKAO_VARIABLE) or None,
         bundles=BundlesConfig(Path(store)) if store else config.bundles,
         keys=replace(config.keys, file=Path(keys)) if keys else config.keys,
+        app=built_app(Path(app), config.app) if app else config.app,
     )
+
+
+def built_app(folder: Path, config: AppConfig) -> AppConfig:
+    """Return where a built app is: in `folder`/www with `folder`/bundle beside it, or in `folder`.
+
+    Raises:
+        InputError: there is none.
+    """
+    www = folder / "www" if (folder / "www").is_dir() else folder
+    if not (www / "index.html").is_file():
+        raise InputError(
+            f"Expected the camera app in {folder}. Received no index.html there. Build it: make app"
+        )
+    bundle = www.parent / "bundle"
+    return replace(config, folder=www, bundle=bundle if bundle.is_dir() else config.bundle)
 
 
 def _positive(config: object, zero: tuple[str, ...] = ()) -> None:

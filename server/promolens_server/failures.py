@@ -12,6 +12,8 @@ from promolens_runtime.errors import InputError
 from promolens_server.problems import Problem, code_of, shown
 
 _RETRY_S = "5"
+# PostgreSQL ended the statement: for its time limit, or, a replica, because its rows are gone.
+_ENDED = ("57014", "40001")
 # How many of the wrong fields of a request are told at once.
 _TOLD = 20
 
@@ -49,8 +51,7 @@ def is_database_trouble(error: BaseException) -> bool:
 
 
 def _is_overload(error: Exception) -> bool:
-    # PostgreSQL ended the statement because of its time limit.
-    return getattr(getattr(error, "orig", None), "sqlstate", None) == "57014"
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in _ENDED
 
 
 def _of_input(error: InputError) -> Problem:
@@ -72,7 +73,11 @@ def _of_framework(error: HTTPException) -> Problem:
 
 def _of_validation(error: RequestValidationError) -> Problem:
     found = [
-        {"where": ".".join(str(part)[:60] for part in one["loc"]), "message": str(one["msg"])[:200]}
+        {
+            # A place may be named by the client: a parameter that there is not.
+            "where": _plain(".".join(str(part)[:60] for part in one["loc"])),
+            "message": _plain(str(one["msg"])[:200]),
+        }
         for one in error.errors()[:_TOLD]
     ]
     first = found[0] if found else {"where": "request", "message": "not sound"}
@@ -83,3 +88,7 @@ def _of_validation(error: RequestValidationError) -> Problem:
         f"Expected a sound {first['where']}. Received {received}: {first['message']}. Correct it.",
         errors=found,
     )
+
+
+def _plain(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

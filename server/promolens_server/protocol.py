@@ -31,6 +31,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._rest_timer: asyncio.TimerHandle | None = None
         self._refusal: Problem | None = None
         self._unsent_bytes = 0
 
@@ -44,8 +45,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of the timer."""
+        """Let go of the timers."""
         self._stop_timer()
+        self._stop_rest_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -85,6 +87,20 @@ class GuardedProtocol(HttpToolsProtocol):
             raise ValueError(_AHEAD)
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        """Note the end of a body."""
+        self._stop_rest_timer()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on; who got an answer before the end of their body has so long to send the rest."""
+        super().on_response_complete()
+        cycle = self.cycle
+        if cycle.response_complete and cycle.more_body and not self.transport.is_closing():
+            self._stop_rest_timer()
+            # Every byte of it puts off the end of an idle connection.
+            self._rest_timer = self.loop.call_later(self._limits.body_s, self.transport.close)
+
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request, or was refused above."""
         self._refuse(self._refusal or Problem(400, "bad-request", _NO_REQUEST))
@@ -118,6 +134,11 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _stop_rest_timer(self) -> None:
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
+            self._rest_timer = None
 
     def _head_late(self) -> None:
         self._head_timer = None

@@ -17,6 +17,8 @@ from promolens_server.protocol import guarded_protocol
 
 APP = "promolens_server.app:app"
 _BACKLOG = 1_024
+# Workers write their figures through mapped memory: on a disk that is full, that would kill them.
+_MEMORY_FOLDER = "/dev/shm"  # noqa: S108 - a folder of its own is made in it
 
 
 def uvicorn_config(
@@ -69,7 +71,8 @@ def serve(config: ServerConfig, environment: MutableMapping[str, str] | None = N
 def _serve_many(settings: uvicorn.Config, environment: MutableMapping[str, str]) -> int:
     from uvicorn.supervisors import Multiprocess
 
-    folder = tempfile.mkdtemp(prefix="promolens-metrics-")
+    within = _MEMORY_FOLDER if os.access(_MEMORY_FOLDER, os.W_OK) else None
+    folder = tempfile.mkdtemp(prefix="promolens-metrics-", dir=within)
     environment[SHARED_VARIABLE] = folder
     try:
         Multiprocess(settings, sockets=[settings.bind_socket()]).run()

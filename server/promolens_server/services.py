@@ -15,7 +15,7 @@ from promolens_server.metrics import Metrics, open_metrics
 from promolens_server.stores.counting import counted
 from promolens_server.stores.finder import StoreFinder
 from promolens_server.stores.opening import open_finder
-from promolens_server.versions import Versions, versions_of
+from promolens_server.versions import PrimaryVersions, Versions, versions_of
 
 Clock = Callable[[], datetime]
 
@@ -30,6 +30,7 @@ class Services:
         lookup: products by key, quickly enough for the event loop.
         texts: products by text, on a connection of its own, for threads.
         versions: the newest version of that catalog.
+        primary_versions: the newest version that there is; the same where no replica is read.
         clock: the time, in UTC.
         keys: API keys.
         metrics: what this worker counts.
@@ -43,6 +44,7 @@ class Services:
     lookup: Lookup
     texts: Lookup
     versions: Versions
+    primary_versions: Versions
     clock: Clock
     keys: KeyRing
     metrics: Metrics
@@ -55,6 +57,7 @@ class Services:
         if self.primary is not None and self.primary is not self.catalog:
             self.primary.close()
         self.versions.close()
+        self.primary_versions.close()
         self.lookup.close()
         self.texts.close()
         self.catalog.close()
@@ -78,12 +81,14 @@ def open_services(config: ServerConfig, clock: Clock = utc_now) -> Services:
     else:
         catalog = _opened(config, config.database_url)
     metrics = open_metrics()
+    versions = versions_of(catalog)
     return Services(
         config=config,
         catalog=catalog,
         lookup=Lookup(catalog, wait_s=0.05),
         texts=Lookup(catalog),
-        versions=versions_of(catalog),
+        versions=versions,
+        primary_versions=_primary_versions(config) if config.read_url else versions,
         clock=clock,
         keys=KeyRing(config.keys.file),
         metrics=metrics,
@@ -100,6 +105,10 @@ def open_services(config: ServerConfig, clock: Clock = utc_now) -> Services:
     )
 
 
+def _primary_versions(config: ServerConfig) -> Versions:
+    return PrimaryVersions(lambda: _opened(config, config.database_url, migrate=False))
+
+
 def _primary(config: ServerConfig, catalog: Database) -> Database | None:
     """Return the catalog that the pages under /admin write to; `None` without these pages."""
     if config.admin_token is None or config.read_url is None:
@@ -110,6 +119,10 @@ def _primary(config: ServerConfig, catalog: Database) -> Database | None:
 def _opened(config: ServerConfig, url: str, *, migrate: bool = True) -> Database:
     settings = config.database
     pool = Pool(
-        settings.pool_size, settings.pool_overflow, settings.pool_wait_s, settings.statement_s
+        settings.pool_size,
+        settings.pool_overflow,
+        settings.pool_wait_s,
+        settings.statement_s,
+        settings.pooler,
     )
     return open_database(url, migrate=migrate, wait_s=settings.pool_wait_s, pool=pool)

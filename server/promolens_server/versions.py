@@ -6,12 +6,16 @@ import contextlib
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from promolens_catalog.database import Database, now_version
+from promolens_server.problems import Problem
 
 # How old the number of a database on another machine may be.
 KEEP_S = 0.25
+# How often to look whether the file is still the one that is open.
+LOOK_S = 0.1
 _QUERY = "SELECT version FROM catalog_version"
 
 
@@ -42,17 +46,28 @@ class SqliteVersions:
         self._database = database
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._looked = 0.0
 
     def current(self) -> int:
         """Return the newest version; raises InputError."""
-        with self._lock, self._database.clear_errors():
-            if self._connection is None:
-                self._connection = self._open()
+        with self._lock:
             try:
-                return int(self._connection.execute(_QUERY).fetchone()[0])
+                return int(self._opened().execute(_QUERY).fetchone()[0])
             except sqlite3.Error:
                 self._forget()
-                raise
+                with self._database.clear_errors():
+                    raise
+
+    def _opened(self) -> sqlite3.Connection:
+        now = time.monotonic()
+        if self._connection is None or now - self._looked > LOOK_S:
+            file = self._database.file_id()
+            if self._connection is None or file != self._file:
+                self._forget()
+                self._connection, self._file = self._open(), file
+            self._looked = now
+        return self._connection
 
     def peek(self) -> int | None:
         """Return the newest version; raises InputError."""
@@ -64,8 +79,14 @@ class SqliteVersions:
             self._forget()
 
     def _open(self) -> sqlite3.Connection:
+        path = self._database.path
+        assert path is not None
         connection = sqlite3.connect(
-            str(self._database.path), timeout=1.0, isolation_level=None, check_same_thread=False
+            f"{path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=1.0,
+            isolation_level=None,
+            check_same_thread=False,
         )
         connection.execute("PRAGMA query_only = ON")
         return connection
@@ -104,6 +125,52 @@ class RemoteVersions:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+class PrimaryVersions:
+    """The newest version of the catalog that a replica follows; opened when it is first asked."""
+
+    def __init__(self, open_primary: Callable[[], Database]) -> None:
+        self._open = open_primary
+        self._lock = threading.Lock()
+        self._opened: tuple[Database, Versions] | None = None
+
+    def current(self) -> int:
+        """Return the newest version; raises InputError."""
+        with self._lock:
+            if self._opened is None:
+                database = self._open()
+                self._opened = database, versions_of(database)
+        return self._opened[1].current()
+
+    def peek(self) -> int | None:
+        """Return the version that is known, unless it is too old."""
+        return self._opened[1].peek() if self._opened is not None else None
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        with self._lock:
+            if self._opened is not None:
+                self._opened[1].close()
+                self._opened[0].close()
+            self._opened = None
+
+
+def check_not_behind(version: int, primary: Versions) -> None:
+    """Check that a version which is not here yet is nowhere else either.
+
+    Raises:
+        Problem: 503, the primary has it: a replica lags behind, or another one answered before.
+        InputError: the primary is away.
+    """
+    if version <= primary.current():
+        raise Problem(
+            503,
+            "replica-behind",
+            "Expected a version that has come here already. Received a newer one. "
+            "Ask again in a second.",
+            headers={"retry-after": "1"},
+        )
 
 
 def versions_of(database: Database) -> Versions:

@@ -44,7 +44,7 @@ def promotion_json(row: Promotion) -> Json:
         "item_id": row.item_id,
         "item_name": row.item_name,
         **_offer_json(row.offer),
-        "price_per_100_krw": _per_100(
+        "price_per_100_krw": per_100(
             row.offer.kind, row.offer.price_krw, row.size_amount, row.size_unit
         ),
         "link_method": row.link_method,
@@ -194,7 +194,7 @@ def _past_json(one: Past) -> Json:
 
 
 def _offer_json(offer: Offer) -> Json:
-    unit, pieces, regular, saving = _figures(offer.kind, offer.price_krw, offer.regular_price_krw)
+    unit, pieces, regular, saving = figures(offer.kind, offer.price_krw, offer.regular_price_krw)
     return {
         "chain": offer.chain.value,
         "name": offer.name,
@@ -216,16 +216,18 @@ def _offer_json(offer: Offer) -> Json:
 
 # Exact fractions are slow, and prices few and round: most have been reckoned before.
 @lru_cache(maxsize=4096)
-def _figures(kind: Kind, price_krw: int, regular: int | None) -> tuple[int, int, int | None, int]:
+def figures(kind: Kind, price_krw: int, regular: int | None) -> tuple[int, int, int | None, int]:
+    """Return won of one piece, pieces, the regular price where it is higher, percent saved."""
     deal = deal_of_terms(kind, price_krw, regular)
     saving = round_half_up(100 * deal.saving)
     return deal.unit_price_krw, deal.pieces, deal.regular_price_krw, saving
 
 
 @lru_cache(maxsize=4096)
-def _per_100(kind: Kind, price_krw: int, amount: float | None, unit: str | None) -> int | None:
-    per_100 = price_per_100(unit_price(kind, price_krw), amount, unit)
-    return round_half_up(per_100) if per_100 is not None else None
+def per_100(kind: Kind, price_krw: int, amount: float | None, unit: str | None) -> int | None:
+    """Return won of 100 ml or g; `None` where the size is counted or not known."""
+    exact = price_per_100(unit_price(kind, price_krw), amount, unit)
+    return round_half_up(exact) if exact is not None else None
 
 
 def _gift_json(gift: Gift) -> Json:

@@ -112,17 +112,17 @@ def _deciding_options(actions: Actions) -> None:
     _json(diff)
     approve = _action(actions, "approve", "publish a held snapshot", "approve 12")
     approve.add_argument("snapshot", type=int)
-    _database(approve)
+    _decision(approve)
     reject = _action(actions, "reject", "throw a held snapshot away", "reject 12 --reason old")
     reject.add_argument("snapshot", type=int)
     reject.add_argument("--reason", default="", help="kept with it")
-    _database(reject)
+    _decision(reject)
     rollback = _action(
         actions, "rollback", "publish an earlier snapshot's rows again", "rollback cu --to 9"
     )
     rollback.add_argument("chain", metavar="CHAIN")
     rollback.add_argument("--to", type=int, metavar="SNAPSHOT", help="(the one before)")
-    _database(rollback)
+    _decision(rollback)
 
 
 def _other_options(actions: Actions) -> None:
@@ -163,6 +163,12 @@ def _database(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get(DATABASE_VARIABLE) or DEFAULT_DATABASE,
         help=f"path or postgresql://... ({DATABASE_VARIABLE}, else {DEFAULT_DATABASE})",
     )
+
+
+def _decision(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--by", metavar="NAME", help="who decides, for the log (the login name)")
+    _database(parser)
+    _json(parser)
 
 
 def _json(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,8 +118,11 @@ def _evaluate(args: argparse.Namespace) -> int:
     from promolens_catalog.link_evaluation import evaluate
     from promolens_catalog.link_lists import read_truth_lists
     from promolens_catalog.link_model import shipped_model
+    from promolens_crawler.plain import plain
 
     truth = read_truth_lists(args.lists)
+    for name in truth.passed_over:
+        print(f"note: passed over {plain(name)}, which is no list", file=sys.stderr)
     model = shipped_model()
     if args.accept_at_least is not None:
         low = min(model.review_at_least, args.accept_at_least)
@@ -147,6 +151,7 @@ def _evaluation_json(
         "model_version": model.version,
         "rows": {name: len(rows) for name, rows in truth.rows.items()},
         "rows_left_out": truth.left_out,
+        "passed_over": list(truth.passed_over),
         "fitted_on": _seen(truth, model),
         "by_lists": [
             {"from": one, "to": two, **_figures_json(figures)}
@@ -250,13 +255,12 @@ def _print_row(row: OpenRow) -> None:
 
 
 def _decide(args: argparse.Namespace) -> int:
-    import getpass
     from datetime import UTC, datetime
 
     from promolens_catalog.link_review import accept, reject
-    from promolens_cli.crawl_places import opened_database
+    from promolens_cli.crawl_places import opened_database, person_named
 
-    decided_by = args.by or getpass.getuser()
+    decided_by = person_named(args.by)
     deed = accept if args.deed == "accept" else reject
     with opened_database(args, must_exist=True) as database:
         done = [deed(database, one, datetime.now(UTC), decided_by) for one in args.proposals]

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from promolens_server.config import AppConfig, ServerConfig
+    from promolens_server.config import ServerConfig
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -49,9 +49,11 @@ def run(args: argparse.Namespace) -> int:
     """Fill the catalog where that is asked for, then serve."""
     import os
 
-    from promolens_server.config import CONFIG_VARIABLE
+    from promolens_server.config import APP_VARIABLE, CONFIG_VARIABLE
     from promolens_server.running import serve
 
+    if args.app is not None:
+        os.environ[APP_VARIABLE] = str(args.app.absolute())
     config = _config(args)
     if args.config is not None:
         # Workers read the file again.
@@ -71,25 +73,9 @@ def _config(args: argparse.Namespace) -> ServerConfig:
     if args.database is not None:
         given["database_url"] = args.database
     try:
-        config = replace(load_config(args.config), **given)
-        return replace(config, app=_app(config.app, args.app)) if args.app else config
+        return replace(load_config(args.config), **given)
     except ValueError as error:
         raise InputError(f"Expected sound options. Received: {error}. Change them.") from error
-
-
-def _app(config: AppConfig, folder: Path) -> AppConfig:
-    """Return where the app is: in DIR/www with DIR/bundle beside it, or in DIR itself."""
-    from dataclasses import replace
-
-    from promolens_runtime.errors import InputError
-
-    www = folder / "www" if (folder / "www").is_dir() else folder
-    if not (www / "index.html").is_file():
-        raise InputError(
-            f"Expected the camera app in {folder}. Received no index.html. Build it: make app"
-        )
-    bundle = www.parent / "bundle"
-    return replace(config, folder=www, bundle=bundle if bundle.is_dir() else config.bundle)
 
 
 def _prepare(config: ServerConfig, *, demo: bool) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from promolens_crawler.backoff import TransientError, try_again
 from promolens_crawler.errors import (
     BotPageError,
+    BrowserError,
     CrawlError,
     FetchFailedError,
     NotAllowedError,
@@ -31,6 +32,7 @@ from promolens_crawler.transports.netguard import Exchange, NetworkGuard
 from promolens_crawler.transports.rendered import CONTENT_TYPE, rendered_page
 from promolens_crawler.transports.steps import Probe, more_script, probe_script, take_script
 from promolens_crawler.transports.wire import too_large, too_slow
+from promolens_runtime.errors import InputError, MissingError
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +75,10 @@ class BrowserTransport:
             )
         self._gate.check(home + plan.address(listing))
         if self._host != host_of(home) or not self._sound():
-            self._start(home)
+            try:
+                self._start(home)
+            except (MissingError, InputError) as error:
+                raise BrowserError(str(error)) from error
         assert self._browser is not None
         assert self._guard is not None
         driver = self._browser.driver

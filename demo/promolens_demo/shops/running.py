@@ -27,6 +27,7 @@ from promolens_runtime.errors import InputError
 LOOPBACK = "127.0.0.1"
 _START_WITHIN_S = 10.0
 _STOP_WITHIN_S = 5.0
+_MAX_PORT = 65535
 
 
 def utc_now() -> datetime:
@@ -61,8 +62,9 @@ class Shops:
             access_log: a file that gets one line of JSON a request.
 
         Raises:
-            InputError: a port is taken.
+            InputError: a port is taken, or not all are within 1..65535.
         """
+        _check_ports(first_port)
         self.settings = settings
         assortment = settings.assortment()
         self.shops: Mapping[Chain, Shop] = {
@@ -173,6 +175,16 @@ def _config(app: _Street) -> uvicorn.Config:
     )
 
 
+def _check_ports(first_port: int) -> None:
+    most = _MAX_PORT - len(SHOPS) + 1
+    if first_port and not 1 <= first_port <= most:
+        raise InputError(
+            f"Expected a first port of 1 to {most}: each of {len(SHOPS)} shops takes one of "
+            f"1..{_MAX_PORT}. Received {first_port}. Name another with --port, or leave it out for "
+            "free ones."
+        )
+
+
 def _listen(first_port: int) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     for offset in range(len(SHOPS)):
@@ -182,7 +194,7 @@ def _listen(first_port: int) -> list[socket.socket]:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((LOOPBACK, port))
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             for opened in sockets:
                 opened.close()
             raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from zlib import crc32
 
 from promolens_catalog.barcodes import check_digit
 from promolens_demo.shops.image_paths import image_path
@@ -88,13 +89,18 @@ def _bent_list(rows: Sequence[Row], modes: Modes, shifts: int) -> Sequence[Row]:
     if "empty" in modes:
         return ()
     if "fewer" in modes:
-        rows = [row for place, row in enumerate(rows) if place % 5 < _KEPT_OF_FIVE]
+        rows = [row for row in rows if _is_kept(row)]
     if "duplicate-ids" in modes:
         rows = _with_duplicates(rows)
     if "shift" in modes and rows:
         by = shifts * _SHIFTED_BY % len(rows)
         rows = [*rows[-by:], *rows[:-by]] if by else rows
     return rows
+
+
+def _is_kept(row: Row) -> bool:
+    """Choose by product, so that a row is missing from each list that it was in."""
+    return crc32(f"fewer{row.goods.barcode}".encode()) % 5 < _KEPT_OF_FIVE
 
 
 def _with_duplicates(rows: Sequence[Row]) -> list[Row]:

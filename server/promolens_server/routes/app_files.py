@@ -104,9 +104,7 @@ def _answer(request: Request, folder: AppFolder, address: str, policy: str) -> R
     return FileAnswer(path, size_bytes, span, status_code=200, headers=headers)
 
 
-def _headers(
-    request: Request, file: FolderFile, coding: str | None, policy: str
-) -> dict[str, str]:
+def _headers(request: Request, file: FolderFile, coding: str | None, policy: str) -> dict[str, str]:
     versioned = request.scope["query_string"].startswith(_VERSIONED)
     headers = {
         "content-type": _TYPES.get(PurePosixPath(file.path.name).suffix, _BINARY),

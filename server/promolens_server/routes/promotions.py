@@ -22,6 +22,7 @@ from promolens_server.caching import json_bytes
 from promolens_server.cursors import Cursor
 from promolens_server.models.promotions import PromotionList, PromotionQuery
 from promolens_server.services import Services
+from promolens_server.versions import check_not_behind
 from promolens_server.views import Json, chains_json, promotions_json
 
 
@@ -62,6 +63,7 @@ def _page(services: Services, query: PromotionQuery, now: datetime) -> Built:
     with services.catalog.read() as connection:
         newest = now_version(connection)
         if wanted.begun is not None and wanted.begun.version > newest:
+            check_not_behind(wanted.begun.version, services.primary_versions)
             raise cursors.no_page()
         page = page_in(
             connection,

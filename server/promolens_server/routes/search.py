@@ -8,14 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from promolens_catalog.calendar import korean_day
-from promolens_catalog.chains import Chain
-from promolens_catalog.completion import complete_in
-from promolens_catalog.database import now_version
-from promolens_catalog.kinds import Kind
-from promolens_catalog.promotion_list import Filters
 from promolens_server.answers import Built, answered
 from promolens_server.caching import json_bytes
+from promolens_server.found import found_by_text
 from promolens_server.models.search import (
     CompletionAnswer,
     CompletionQuery,
@@ -23,7 +18,6 @@ from promolens_server.models.search import (
     SearchQuery,
 )
 from promolens_server.services import Services
-from promolens_server.views import chains_json, match_json
 
 
 def router(services: Services) -> APIRouter:
@@ -33,37 +27,17 @@ def router(services: Services) -> APIRouter:
     @routes.get("/search", response_model=SearchAnswer)
     def search(request: Request, query: Annotated[SearchQuery, Query()]) -> Response:
         """Return the products that a text may mean, with scores, most alike first."""
-        return answered(request, services, lambda now: _search(services, query, now))
+        return answered(request, services, lambda now: found_by_text(services.texts, query, now))
 
     @routes.get("/autocomplete", response_model=CompletionAnswer)
     def autocomplete(request: Request, query: Annotated[CompletionQuery, Query()]) -> Response:
         """Return products whose names go on from what was typed; quick enough for every key."""
-        return answered(request, services, lambda _now: _complete(services, query))
+        return answered(request, services, lambda now: _complete(services, query, now))
 
     return routes
 
 
-def _search(services: Services, query: SearchQuery, now: datetime) -> Built:
-    day = korean_day(now)
-    filters = Filters(
-        chains=frozenset(map(Chain, query.chain)), kinds=frozenset(map(Kind, query.kind))
-    )
-    found = services.texts.by_text(
-        query.q, now, filters=filters, limit=query.limit, offered_only=query.offered
-    )
-    answer = {
-        "status": str(found.status),
-        "version": found.version,
-        "day": day.isoformat(),
-        "matches": [match_json(match) for match in found.matches],
-        "chains": chains_json(found.chains),
-    }
-    return Built(found.version, json_bytes(answer))
-
-
-def _complete(services: Services, query: CompletionQuery) -> Built:
-    with services.catalog.read() as connection:
-        version = now_version(connection)
-        found = complete_in(connection, query.q, limit=query.limit)
+def _complete(services: Services, query: CompletionQuery, now: datetime) -> Built:
+    version, found = services.texts.complete(query.q, now, query.limit)
     completions = [{"item_id": one.item_id, "name": one.name} for one in found]
     return Built(version, json_bytes({"version": version, "completions": completions}))

@@ -21,6 +21,7 @@ from promolens_server.models.sync import SyncPage, SyncQuery
 from promolens_server.problems import Problem
 from promolens_server.quick import SYNC_POLICY
 from promolens_server.services import Services
+from promolens_server.versions import check_not_behind
 
 BOOTSTRAP_URL = "/v1/sync/bootstrap"
 MEDIA_TYPE = "application/gzip"
@@ -107,6 +108,7 @@ def _page(services: Services, query: SyncQuery) -> Built:
     except InputError as error:
         if max(position.version, position.begun) <= newest:
             raise
+        check_not_behind(max(position.version, position.begun), services.primary_versions)
         raise Problem(
             409, "position-ahead", str(error), newest=newest, bootstrap_url=BOOTSTRAP_URL
         ) from error

@@ -19,8 +19,8 @@ class DailyQuota:
     def take(self) -> bool:
         """Take one request; `False` if none is left."""
         today = korean_day(self._clock())
-        # A clock that is set back gives nothing back.
-        if self._day is None or today > self._day:
+        # A clock that is set back gives nothing back, unless it had been wrong by days.
+        if self._day is None or today > self._day or (self._day - today).days > 1:
             self._day, self._used = today, 0
         if self._used >= self._per_day:
             return False
