@@ -333,13 +333,13 @@ def _raw(
     # SQLite gives JSON as text, psycopg has read it; PostgreSQL's sum of no rows is null.
     loaded: list[Any] = json.loads(parts) if isinstance(parts, str) else parts
     keys, names = loaded
-    found = sorted(keys or ())
+    found = sorted(keys or [])
     facts: tuple[Fact, ...] = ()
     if shared.sources:
         own = {ItemKey(kind, value) for kind, value in found}
         facts = _facts(rows, own | {asked} if asked else own, shared)
     known = tuple(item) if item[0] is not None else None
-    return Raw(shared, known, found, sorted(names or ()), promotions, facts)
+    return Raw(shared, known, found, sorted(names or []), promotions, facts)
 
 
 def _item(raw: Raw) -> Item:

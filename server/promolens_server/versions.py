@@ -128,32 +128,34 @@ class RemoteVersions:
 
 
 class PrimaryVersions:
-    """The newest version of the catalog that a replica follows; opened when it is first asked."""
+    """The newest version of the catalog that a replica follows; asked anew each time.
+
+    Who asks holds a version that the replica lacks, maybe one of a moment ago: what was the newest
+    before that says nothing.
+    """
 
     def __init__(self, open_primary: Callable[[], Database]) -> None:
         self._open = open_primary
         self._lock = threading.Lock()
-        self._opened: tuple[Database, Versions] | None = None
+        self._database: Database | None = None
 
     def current(self) -> int:
         """Return the newest version; raises InputError."""
         with self._lock:
-            if self._opened is None:
-                database = self._open()
-                self._opened = database, versions_of(database)
-        return self._opened[1].current()
+            database = self._database = self._database or self._open()
+        with database.read() as connection:
+            return now_version(connection)
 
     def peek(self) -> int | None:
-        """Return the version that is known, unless it is too old."""
-        return self._opened[1].peek() if self._opened is not None else None
+        """Return nothing: it always takes a question."""
+        return None
 
     def close(self) -> None:
         """Let go of the connections."""
         with self._lock:
-            if self._opened is not None:
-                self._opened[1].close()
-                self._opened[0].close()
-            self._opened = None
+            if self._database is not None:
+                self._database.close()
+            self._database = None
 
 
 def check_not_behind(version: int, primary: Versions) -> None:
