@@ -1,0 +1,371 @@
+/** The camera: point at a product, see its promotions. */
+import type { App } from '../app.ts';
+import { asProblem, type Problem } from '../bundle/problem.ts';
+import { watchBarcodes, barcodeIn } from '../camera/barcodes.ts';
+import { Camera, cameraAllowed, cameraProblem } from '../camera/camera.ts';
+import { decide, type Shown, type Watch } from '../camera/decision.ts';
+import { Scanner } from '../camera/scanner.ts';
+import { readBarcode } from '../data/barcode_text.ts';
+import { savedId } from '../data/saved.ts';
+import type { ProductKey } from '../data/lookup.ts';
+import type { Label } from '../bundle/labels.ts';
+import type { Recognition } from '../recognition/protocol.ts';
+import type { SteadyAnswer } from '../recognition/smoothing.ts';
+import type { LensState } from '../lens.ts';
+import type { Page } from '../router.ts';
+import type { TextName } from '../texts/ko.ts';
+import { AnswerCard } from '../ui/answer_card.ts';
+import { el, fill } from '../ui/dom.ts';
+import { icon } from '../ui/icons.ts';
+import { button, iconButton, message, productRow } from '../ui/pieces.ts';
+import { Sheet } from '../ui/sheet.ts';
+import { wordsOfProblem } from '../ui/words.ts';
+import { pathOfKey } from '../keys.ts';
+
+const MEGABYTE = 1_000_000;
+/** After a card was closed, the same product does not come up again while it stays in view. */
+const SEEN_GAP_MS = 1_500;
+
+export function scanPage(app: App): Page {
+  const page = new ScanPage(app);
+  return { title: app.speech.say('scanTitle'), element: page.element, leave: () => page.leave() };
+}
+
+class ScanPage {
+  readonly element: HTMLElement;
+  private readonly video = el('video', { class: 'preview', muted: true, playsinline: true, 'aria-hidden': 'true' });
+  private readonly hint = el('p', { class: 'hint', role: 'status', 'aria-live': 'polite' });
+  private readonly similar: HTMLButtonElement;
+  private readonly stage = el('div', { class: 'stage-message' });
+  private readonly torch: HTMLButtonElement;
+  private readonly sheet: Sheet;
+  private camera: Camera | null = null;
+  private scanner: Scanner | null = null;
+  private card: AnswerCard | null = null;
+  private watch: Watch | null = null;
+  private shownId = '';
+  private dismissed: { id: string; atMs: number } | null = null;
+  private candidates: readonly number[] = [];
+  private torchOn = false;
+  private left = false;
+  private readonly endings: (() => void)[] = [];
+
+  constructor(private readonly app: App) {
+    const words = { label: this.say('scanTitle'), close: this.say('close'), more: this.say('more') };
+    this.sheet = new Sheet(words, { closed: () => this.sheetClosed(), raised: (whole) => this.sheetRaised(whole) });
+    this.torch = iconButton('torch', this.say('torch'), () => void this.toggleTorch(), 'on-dark');
+    this.torch.hidden = true;
+    this.similar = button(this.say('scanSimilar'), () => this.showCandidates(this.candidates), 'plain');
+    this.similar.hidden = true;
+    this.element = this.build();
+    this.endings.push(app.lens.changes.on((state) => this.lensChanged(state)));
+    const seen = (): void => this.visibilityChanged();
+    document.addEventListener('visibilitychange', seen);
+    this.endings.push(() => document.removeEventListener('visibilitychange', seen));
+    this.lensChanged(app.lens.state);
+    void this.begin();
+  }
+
+  leave(): void {
+    this.left = true;
+    for (const end of this.endings) end();
+    this.card?.end();
+    this.closeCamera();
+  }
+
+  private build(): HTMLElement {
+    const file = el('input', { type: 'file', accept: 'image/*', class: 'visually-hidden', tabindex: -1, 'aria-hidden': 'true' });
+    file.addEventListener('change', () => {
+      const chosen = file.files?.[0];
+      file.value = '';
+      if (chosen !== undefined) void this.lookAtPhoto(chosen);
+    });
+    this.video.addEventListener('click', (event) => this.focusAt(event));
+    const tools = el(
+      'div',
+      { class: 'scan-tools' },
+      iconButton('picture', this.say('gallery'), () => file.click(), 'on-dark'),
+      iconButton('camera', this.say('shutter'), () => void this.takePhoto(), 'on-dark shutter'),
+      iconButton('barcode', this.say('typeBarcode'), () => this.askBarcode(), 'on-dark'),
+    );
+    return el(
+      'div',
+      { class: 'scan' },
+      el('h1', { class: 'visually-hidden', tabindex: -1 }, this.say('scanTitle')),
+      this.video,
+      el('div', { class: 'reticle', 'aria-hidden': 'true' }),
+      this.stage,
+      el('div', { class: 'scan-top' }, el('span', { class: 'brand' }, this.say('appName')), this.torch),
+      el('div', { class: 'scan-bottom' }, this.hint, this.similar, tools),
+      file,
+      this.sheet.element,
+    );
+  }
+
+  private async begin(): Promise<void> {
+    const allowed = await cameraAllowed();
+    if (this.left) return;
+    if (allowed === true) await this.openCamera();
+    else if (allowed === false) this.cameraFailed(new DOMException('', 'NotAllowedError'));
+    else this.explainCamera();
+    // The shell is there; now the large things may come.
+    void this.openLens();
+  }
+
+  private explainCamera(): void {
+    const start = button(this.say('cameraStart'), () => void this.openCamera());
+    fill(this.stage, message('camera', this.say('cameraWhyTitle'), this.say('cameraWhy'), start));
+  }
+
+  private async openCamera(): Promise<void> {
+    fill(this.stage);
+    try {
+      const camera = await Camera.open(this.video, () => this.cameraFailed(null));
+      if (this.left) {
+        camera.close(this.video);
+        return;
+      }
+      this.camera = camera;
+      this.torch.hidden = !camera.hasTorch;
+      this.element.classList.add('live');
+      if (this.app.lens.state.kind === 'ready') this.tell('scanHint');
+      const end = watchBarcodes(this.video, (barcode) => this.show({ barcodes: [barcode] }));
+      this.endings.push(end);
+      await this.startScanner();
+    } catch (error) {
+      this.cameraFailed(error);
+    }
+  }
+
+  private cameraFailed(error: unknown): void {
+    if (this.left) return;
+    this.closeCamera();
+    const code: TextName = error === null ? 'camera-lost' : cameraProblem(error).code;
+    const again = button(this.say('retry'), () => void this.openCamera());
+    fill(this.stage, message('warning', this.say('scanTitle'), this.say(code), code === 'camera-insecure' ? null : again));
+    this.tell('tagline');
+  }
+
+  private closeCamera(): void {
+    this.scanner?.stop();
+    this.scanner = null;
+    this.camera?.close(this.video);
+    this.camera = null;
+    this.element.classList.remove('live');
+  }
+
+  private async openLens(): Promise<void> {
+    try {
+      await this.app.lens.ready();
+      await this.startScanner();
+    } catch {
+      return; // lensChanged said why
+    }
+  }
+
+  private lensChanged(state: LensState): void {
+    if (state.kind === 'loading') {
+      const mb = (state.loadedBytes / MEGABYTE).toFixed(1);
+      this.hint.textContent =
+        state.loadedBytes === 0 ? this.say('scanPreparing') : this.app.speech.say('scanPreparingMb', { mb });
+    } else if (state.kind === 'failed') {
+      this.lensFailed(state.problem);
+    } else if (state.kind === 'ready') {
+      this.tell(this.camera === null ? 'tagline' : 'scanHint');
+      if (!state.opened.exactPixels) this.app.notices.tell(this.say('pixelsChanged'));
+      void this.startScanner();
+    }
+  }
+
+  private lensFailed(problem: Problem): void {
+    this.hint.textContent = this.say(wordsOfProblem(problem));
+    this.app.notices.tell(this.say(wordsOfProblem(problem)), {
+      label: this.say('retry'),
+      run: () => void this.openLens(),
+    });
+  }
+
+  private async startScanner(): Promise<void> {
+    if (this.camera === null || this.app.lens.state.kind !== 'ready' || this.left) return;
+    const recogniser = await this.app.lens.ready();
+    this.scanner ??= new Scanner(this.video, recogniser, {
+      answer: (answer, atMs) => this.answered(answer, atMs),
+      failed: (problem) => this.lensFailed(problem),
+    });
+    if (!document.hidden) this.scanner.start();
+  }
+
+  private answered(answer: SteadyAnswer, atMs: number): void {
+    const { watch, shown } = decide(this.watch, answer, atMs);
+    this.watch = watch;
+    this.candidates = answer.top.map(({ index }) => index);
+    this.similar.hidden = shown.kind !== 'unknown';
+    if (shown.kind === 'product') this.showProduct(shown, atMs);
+    else if (shown.kind === 'unsure' && !this.sheet.isOpen) this.showCandidates(shown.candidates);
+    else this.tell(HINTS[shown.kind]);
+  }
+
+  private showProduct({ index, confidence }: Shown & { kind: 'product' }, atMs: number): void {
+    const label = this.label(index);
+    if (label === undefined) return;
+    const key = keyOf(label);
+    const id = savedId(key);
+    if (this.dismissed?.id === id && atMs - this.dismissed.atMs < SEEN_GAP_MS) {
+      this.dismissed = { id, atMs };
+      return;
+    }
+    if (id !== this.shownId || !this.sheet.isOpen) this.show(key, this.nameOf(label), confidence);
+  }
+
+  private show(key: ProductKey, name?: string, confidence?: number): void {
+    const id = savedId(key);
+    if (this.sheet.isOpen && id === this.shownId) return;
+    this.shownId = id;
+    this.card?.end();
+    const card = new AnswerCard(this.app, {
+      key,
+      heading: 'h2',
+      ...(name === undefined ? {} : { name }),
+      ...(confidence === undefined ? {} : { confidence }),
+    });
+    this.card = card;
+    this.sheet.open(false, card.element);
+    if (navigator.userActivation?.hasBeenActive) navigator.vibrate?.(30);
+    void card.load().then(() => this.app.saved.addScan(key, card.name)).catch(() => undefined);
+  }
+
+  private showCandidates(indexes: readonly number[]): void {
+    const { speech } = this.app;
+    const rows = indexes.flatMap((index) => {
+      const label = this.label(index);
+      if (label === undefined) return [];
+      return [productRow(speech, this.nameOf(label), `#/product/${pathOfKey(keyOf(label))}`, [], '')];
+    });
+    const none = button(this.say('scanNone'), () => this.sheet.close(), 'plain');
+    this.shownId = '';
+    this.sheet.open(true, el('h2', {}, this.say('scanCandidates')), el('ul', { class: 'rows' }, ...rows), none);
+  }
+
+  private sheetClosed(): void {
+    this.card?.end();
+    this.card = null;
+    this.dismissed = { id: this.shownId, atMs: performance.now() };
+    this.shownId = '';
+    this.watch = null;
+    void this.startScanner();
+  }
+
+  private sheetRaised(whole: boolean): void {
+    if (whole) this.scanner?.stop();
+    else void this.startScanner();
+  }
+
+  private async lookAtPhoto(file: Blob): Promise<void> {
+    this.tell('scanLooking');
+    try {
+      const barcode = await barcodeIn(file);
+      if (barcode !== null) {
+        this.show({ barcodes: [barcode] });
+        return;
+      }
+      const recogniser = await this.app.lens.ready();
+      this.photoAnswered(await recogniser.recognise(file));
+    } catch (error) {
+      this.app.notices.tell(this.say(wordsOfProblem(asProblem(error))));
+      this.tell('scanHint');
+    }
+  }
+
+  private photoAnswered(answer: Recognition): void {
+    const label = this.label(answer.top[0]?.index ?? -1);
+    this.shownId = '';
+    if (answer.known && answer.confidence >= 0.5 && label !== undefined) {
+      this.show(keyOf(label), this.nameOf(label), answer.confidence);
+      return;
+    }
+    if (!answer.known) this.app.notices.tell(this.say('photoUnknown'));
+    this.showCandidates(answer.top.map(({ index }) => index));
+  }
+
+  private async takePhoto(): Promise<void> {
+    if (this.camera === null || this.video.videoWidth === 0) {
+      await this.openCamera();
+      return;
+    }
+    const canvas = el('canvas', { width: this.video.videoWidth, height: this.video.videoHeight });
+    canvas.getContext('2d')?.drawImage(this.video, 0, 0);
+    const photo = await new Promise<Blob | null>((done) => canvas.toBlob(done, 'image/png'));
+    if (photo !== null) await this.lookAtPhoto(photo);
+  }
+
+  private askBarcode(): void {
+    const wrong = el('p', { class: 'stale', role: 'alert', hidden: true }, this.say('barcodeWrong'));
+    const input = el('input', { id: 'barcode', inputmode: 'numeric', autocomplete: 'off', maxlength: 20, class: 'field' });
+    const find = (event: Event): void => {
+      event.preventDefault();
+      const barcode = readBarcode(input.value);
+      wrong.hidden = barcode !== null;
+      if (barcode === null) return;
+      this.shownId = '';
+      this.show({ barcodes: [barcode] });
+    };
+    const form = el(
+      'form',
+      { class: 'stack', onsubmit: find },
+      el('label', { for: 'barcode' }, el('h2', {}, this.say('barcodePrompt'))),
+      input,
+      wrong,
+      el('button', { class: 'button main', type: 'submit' }, icon('find'), this.say('barcodeFind')),
+    );
+    this.shownId = '';
+    this.sheet.open(true, form);
+    input.focus();
+  }
+
+  private async toggleTorch(): Promise<void> {
+    const wanted = !this.torchOn;
+    if (await this.camera?.setTorch(wanted)) this.torchOn = wanted;
+    this.torch.setAttribute('aria-pressed', String(this.torchOn));
+    this.torch.classList.toggle('on', this.torchOn);
+  }
+
+  private focusAt(event: MouseEvent): void {
+    const box = this.video.getBoundingClientRect();
+    void this.camera?.focusOn((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
+  }
+
+  private visibilityChanged(): void {
+    if (document.hidden) this.scanner?.stop();
+    else if (!this.element.querySelector('.sheet.whole:not([hidden])')) void this.startScanner();
+  }
+
+  private label(index: number): Label | undefined {
+    const { state } = this.app.lens;
+    return state.kind === 'ready' ? state.opened.labels[index] : undefined;
+  }
+
+  private nameOf(label: Label): string {
+    const name = this.app.speech.language === 'ko' ? label.name_ko : label.name_en;
+    return name === '' ? label.label : name;
+  }
+
+  private tell(name: TextName): void {
+    const words = this.say(name);
+    if (this.hint.textContent !== words) this.hint.textContent = words;
+  }
+
+  private say(name: TextName): string {
+    return this.app.speech.say(name);
+  }
+}
+
+const HINTS = {
+  looking: 'scanHint',
+  steady: 'scanSteady',
+  unknown: 'scanUnknown',
+  unsure: 'scanSteady',
+} as const satisfies Record<Exclude<Shown['kind'], 'product'>, TextName>;
+
+function keyOf(label: Label): ProductKey {
+  return { barcodes: label.barcodes, label: label.label };
+}
