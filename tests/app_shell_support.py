@@ -170,6 +170,13 @@ class Phone:
         self.until(lambda: all(word in self.text() for word in words), " + ".join(words))
         return self.text()
 
+    def keep_picture(self, name: str) -> None:
+        """Keep what is on the screen in the folder of PROMOLENS_SCREENSHOTS, where that is set."""
+        folder = os.environ.get("PROMOLENS_SCREENSHOTS")
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self.driver.save_screenshot(str(Path(folder) / f"app-{name}.png"))
+
     def until(self, look: Callable[[], T], what: str) -> T:
         """Wait until `look` finds something."""
         deadline = time.monotonic() + WAIT_S

@@ -15,6 +15,7 @@ pytestmark = [needs_node, needs_chromium]
 def test_a_product_in_view_shows_its_promotions(shop: Shop) -> None:  # noqa: F811
     shop.phone.open()
     seen = shop.phone.sees("최저가", "다른 매장 행사")
+    shop.phone.keep_picture("scan")
     assert re.search(r"사이다 [0-4]호", seen)
     # 1+1 of GS25 at 1,800 is 900 for each; 2+1 of CU at 1,500 is 1,000.
     best, others = seen.split("다른 매장 행사")
@@ -71,6 +72,7 @@ def test_the_nearest_stores_are_on_list_and_map(shop: Shop) -> None:  # noqa: F8
     held.go("#/stores")
     held.one(".store")
     assert "invented stores" in held.sees("내 위치", "매장 60곳")
+    held.keep_picture("stores")
     away_m = [
         float(n) * (1000 if unit == "km" else 1)
         for n, unit in re.findall(r"\n([\d.]+)(km|m)\n", held.text())
@@ -141,12 +143,14 @@ def test_a_newer_bundle_is_taken_and_a_tampered_one_refused(shop: Shop) -> None:
     held.sees("tiny 버전 1")
     held.click("새 인식기 확인")
     held.sees("버전 2(으)로 바꿨어요", "tiny 버전 2")
+    held.keep_picture("updated")
     files = shop.publish(3)
     signature = (files / "manifest.sig").read_bytes()
     (files / "manifest.sig").chmod(0o600)
     (files / "manifest.sig").write_bytes(b"AAAA" + signature[4:])
     held.click("새 인식기 확인")
     held.sees("믿을 수 있는 서명이 없는 인식기라 쓰지 않았어요", "tiny 버전 2")
+    held.keep_picture("tampered")
     held.open("#/scan")
     held.sees("최저가")
 
@@ -159,6 +163,7 @@ def test_everything_but_fresh_data_works_with_the_server_killed(shop: Shop) -> N
     shop.server.process.wait()
     held.open("#/scan")
     assert "900원" in held.sees("최저가", "GS25")
+    held.keep_picture("offline")
     held.go("#/stores")
     held.sees("매장")
     held.one(".store")

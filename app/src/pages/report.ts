@@ -13,7 +13,8 @@ import { share } from '../ui/sharing.ts';
 import { wordsOfProblem } from '../ui/words.ts';
 
 const RUNS = 50;
-const [WIDTH, HEIGHT] = [1280, 720];
+const [WIDTH, HEIGHT] = [640, 480];
+const TILE = { width: 80, height: 60 };
 
 export function reportPage(app: App): Page {
   const { speech } = app;
@@ -86,7 +87,7 @@ async function testPicture(): Promise<ImageBitmap> {
   const pen = canvas.getContext('2d');
   for (let i = 0; pen !== null && i < 64; i += 1) {
     pen.fillStyle = `rgb(${(i * 37) % 256} ${(i * 91) % 256} ${(i * 151) % 256})`;
-    pen.fillRect((i % 8) * 160, Math.floor(i / 8) * 90, 160, 90);
+    pen.fillRect((i % 8) * TILE.width, Math.floor(i / 8) * TILE.height, TILE.width, TILE.height);
   }
   return canvas.transferToImageBitmap();
 }

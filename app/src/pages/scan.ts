@@ -142,7 +142,7 @@ class ScanPage {
     this.closeCamera();
     const code: TextName = error === null ? 'camera-lost' : cameraProblem(error).code;
     const again = button(this.say('retry'), () => void this.openCamera());
-    fill(this.stage, message('warning', this.say('scanTitle'), this.say(code), code === 'camera-insecure' ? null : again));
+    fill(this.stage, message('warning', '', this.say(code), code === 'camera-insecure' ? null : again));
     this.tell('tagline');
   }
 

@@ -111,7 +111,7 @@ export class AnswerCard {
     if (best === undefined) return [this.status(answer), ...rest];
     return [
       this.hero(best, answer.item),
-      others.length > 0 && el('h3', {}, this.say('otherDeals')),
+      others.length > 0 && el(this.part, { class: 'part' }, this.say('otherDeals')),
       others.length > 0 && el('ul', { class: 'deals' }, ...others.map((row) => this.deal(row, answer.item))),
       ...rest,
     ];
@@ -238,7 +238,7 @@ export class AnswerCard {
   private facts(answer: Answer): HTMLElement | null {
     if (answer.facts.length === 0) return null;
     const parts = answer.facts.flatMap((fact) => [
-      el('h4', {}, fact.title),
+      el(this.part, { class: 'part' }, fact.title),
       el('dl', {}, ...fact.fields.flatMap((field) => [el('dt', {}, field.title), el('dd', {}, field.value)])),
       el('p', { class: 'muted small' }, fact.attribution),
     ]);
@@ -279,6 +279,10 @@ export class AnswerCard {
       this.app.notices.tell(this.say('storage-full'));
     }
     this.show(this.looked);
+  }
+
+  private get part(): 'h2' | 'h3' {
+    return this.options.heading === 'h1' ? 'h2' : 'h3';
   }
 
   private get path(): string {

@@ -7,6 +7,8 @@ from datetime import date, datetime
 
 from promolens_catalog.calendar import korean_day
 
+_FAR_DAYS = 7
+
 
 class DailyQuota:
     """Counts requests of a Korean day, in one process; a new one begins with a full day."""
@@ -19,8 +21,8 @@ class DailyQuota:
     def take(self) -> bool:
         """Take one request; `False` if none is left."""
         today = korean_day(self._clock())
-        # A clock that is set back gives nothing back, unless it had been wrong by days.
-        if self._day is None or today > self._day or (self._day - today).days > 1:
+        # A clock that is set back gives nothing back, unless it had been far from right.
+        if self._day is None or today > self._day or (self._day - today).days > _FAR_DAYS:
             self._day, self._used = today, 0
         if self._used >= self._per_day:
             return False
