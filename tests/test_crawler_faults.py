@@ -40,7 +40,7 @@ LIMITS = {
     "max_backoff_s": 2.0,
     "read_timeout_s": 5.0,
     "total_timeout_s": 15.0,
-    "max_pages": 14,
+    "max_pages": 18,
 }
 # What the record of a crawl must name; several where the shop's page decides which.
 REASONS: dict[str, set[str]] = {

@@ -224,7 +224,8 @@ class _Look:
             "radius_m": radius_m + _SLACK_M,
             "slack_m": _SLACK_M,
         }
-        return self.connection.execute(_postgis_query(len(self.chains)), values).all()
+        at_edge = abs(self.longitude) > _EDGE[0] or abs(self.latitude) > _EDGE[1]
+        return self.connection.execute(_postgis_query(len(self.chains), at_edge), values).all()
 
     def _chain_values(self) -> dict[str, Any]:
         return {f"chain{number}": chain for number, chain in enumerate(self.chains)}
@@ -259,18 +260,23 @@ def _plain_query(chains: int) -> TextClause:
 
 
 @lru_cache
-def _postgis_query(chains: int) -> TextClause:
+def _postgis_query(chains: int, at_edge: bool = False) -> TextClause:
     """The index gives stores in the order of their distance; then all as near as the last one.
 
     Both conditions of the first step are needed: without a radius a rare chain reads all of it.
+
+    Args:
+        at_edge: near the poles and where longitudes begin again, PostGIS's index misjudges
+            distances and refuses its own order; there all within the radius are measured.
     """
+    away = f"ST_Distance({PLACE}, {_POINT}, false)" if at_edge else f"{PLACE} <-> {_POINT}"
     return text(
         f"""
 WITH last AS (
     SELECT max(away) AS away FROM (
-        SELECT {PLACE} <-> {_POINT} AS away FROM store s
+        SELECT {away} AS away FROM store s
         WHERE ST_DWithin({PLACE}, {_POINT}, :radius_m, false) {_chain_is(chains)}
-        ORDER BY {PLACE} <-> {_POINT} LIMIT :limit
+        ORDER BY {away} LIMIT :limit
     ) AS nearest
 )
 SELECT {_SELECTED} FROM store s
@@ -279,6 +285,8 @@ WHERE ST_DWithin({PLACE}, {_POINT}, (SELECT away + :slack_m FROM last), false) {
     )
 
 
+# Degrees of longitude and latitude.
+_EDGE = (178.0, 85.0)
 _SELECTED = ", ".join(f"s.{name}" for name in _COLUMNS)
 _POINT = "CAST(ST_SetSRID(ST_MakePoint(:longitude, :latitude), 4326) AS geography)"
 
