@@ -8,11 +8,9 @@ same. What all answers of a version share (the chains, the data sources) is read
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -26,6 +24,7 @@ from promolens_catalog.chains import Chain
 from promolens_catalog.completion import Completion, complete_in
 from promolens_catalog.data_sources import Fact, LoadedSource, loaded_sources
 from promolens_catalog.database import Database, now_version
+from promolens_catalog.held_file import HeldFile
 from promolens_catalog.items import BARCODE, Alias, Item, ItemKey
 from promolens_catalog.plain_sql import Rows, marks, rows_of
 from promolens_catalog.promotion_list import Filters, Promotion
@@ -72,8 +71,7 @@ _PROMOTIONS = (
 RAW_PROMOTION = (*_PROMOTION_COLUMNS, "item_name", "size_amount", "size_unit")
 _FIRST = itemgetter(0)
 _FACT = "SELECT fields FROM data_row WHERE source = ? AND key = ?"
-# How often to look whether the file is still the one that is open, seconds.
-_LOOK_S = 0.1
+_CACHE_KIB = 16_384
 # A publication between two reads is told by their versions; so many in a row are no publications.
 _TRIES = 5
 
@@ -134,11 +132,8 @@ class Lookup:
 
     def __init__(self, database: Database, wait_s: float = 1.0) -> None:
         self._database = database
-        self._wait_s = wait_s
         self._lock = threading.Lock()
-        self._raw: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
-        self._looked = 0.0
+        self._held = HeldFile(database, wait_s, _CACHE_KIB)
         self._shared: Shared | None = None
 
     def by_barcode(self, code: str, now: datetime) -> Known:
@@ -224,7 +219,7 @@ class Lookup:
     def close(self) -> None:
         """Let go of the connection."""
         with self._lock:
-            self._forget()
+            self._held.forget()
 
     def _consistent(self, now: datetime, read: Callable[[Rows, Shared], _T | None]) -> _T:
         """Read with what is shared, again if that is of another version: `read` says `None`.
@@ -253,40 +248,11 @@ class Lookup:
                 return read(rows_of(connection), shared)
         with self._lock:
             try:
-                return read(_FileRows(self._opened()), shared)
+                return read(_FileRows(self._held.opened()), shared)
             except sqlite3.Error:
-                self._forget()
+                self._held.forget()
                 with self._database.clear_errors():
                     raise
-
-    def _opened(self) -> sqlite3.Connection:
-        """Return the connection, a new one where another file has taken the name."""
-        now = time.monotonic()
-        if self._raw is None or now - self._looked > _LOOK_S:
-            file = self._database.file_id()
-            if self._raw is None or file != self._file:
-                self._forget()
-                self._raw, self._file = self._open(), file
-            self._looked = now
-        return self._raw
-
-    def _open(self) -> sqlite3.Connection:
-        raw = sqlite3.connect(
-            f"{self._database.path.absolute().as_uri()}?mode=rw",  # type: ignore[union-attr]
-            uri=True,
-            timeout=self._wait_s,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        raw.execute("PRAGMA query_only = ON")
-        raw.execute("PRAGMA cache_size = -16384")
-        return raw
-
-    def _forget(self) -> None:
-        if self._raw is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._raw.close()
-            self._raw = None
 
 
 class _FileRows:

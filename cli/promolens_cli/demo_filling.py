@@ -43,7 +43,8 @@ def _crawl(database: Database) -> None:
     from promolens_crawler.config_text import demo_config_text
     from promolens_crawler.progress import terminal_progress
     from promolens_crawler.runner import Run, RunOptions
-    from promolens_demo.shops.running import Shops, utc_now
+    from promolens_demo.shops.loopback import utc_now
+    from promolens_demo.shops.running import Shops
     from promolens_demo.shops.settings import ShopSettings
 
     settings = ShopSettings(month=korean_month(utc_now()), n_rows=PRODUCTS)
@@ -63,7 +64,7 @@ def _import_stores(database: Database) -> None:
     from promolens_catalog.store_files import read_store_file
     from promolens_catalog.store_imports import import_stores
     from promolens_demo.maps import stores
-    from promolens_demo.shops.running import utc_now
+    from promolens_demo.shops.loopback import utc_now
 
     with tempfile.TemporaryDirectory(prefix="promolens-demo-") as folder:
         path = Path(folder) / "demo-stores.csv"

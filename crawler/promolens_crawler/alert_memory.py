@@ -7,11 +7,10 @@ Only what a receiver took is written down, so that an alert that got lost is sen
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from promolens_crawler.files import write_atomically
 from promolens_crawler.results import ChainResult, Outcome
 from promolens_crawler.validation import holds
 
@@ -55,14 +54,8 @@ class AlertMemory:
 
     def _write(self, told: Mapping[str, str]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(prefix=f"{FILE}.", dir=self._path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(told, file, indent=1, sort_keys=True)
-            Path(part).replace(self._path)
-        except BaseException:
-            Path(part).unlink(missing_ok=True)
-            raise
+        text = json.dumps(told, indent=1, sort_keys=True)
+        write_atomically(self._path, text.encode("utf-8"), mode=0o600)
 
 
 def failure_of(result: ChainResult) -> str:

@@ -38,10 +38,6 @@ class KnownBodies:
         self._kept.keep(raw.shared.version, day, code, body)
         return raw.shared.version, body
 
-    def by_key(self, key: ItemKey, now: datetime) -> tuple[int, bytes]:
-        """Return version and body for any key; raises InputError."""
-        return self.body(self._lookup.by_key(key, now), now)
-
     def body(self, known: Known, now: datetime) -> tuple[int, bytes]:
         """Return version and body of what is known."""
         head = json_bytes(known_json(known, korean_day(now)))

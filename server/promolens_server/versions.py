@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 import threading
 import time
@@ -10,12 +9,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from promolens_catalog.database import Database, now_version
+from promolens_catalog.held_file import HeldFile
 from promolens_server.problems import Problem
 
 # How old the number of a database on another machine may be.
 KEEP_S = 0.25
-# How often to look whether the file is still the one that is open.
-LOOK_S = 0.1
 _QUERY = "SELECT version FROM catalog_version"
 
 
@@ -45,29 +43,17 @@ class SqliteVersions:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
-        self._looked = 0.0
+        self._held = HeldFile(database, wait_s=1.0)
 
     def current(self) -> int:
         """Return the newest version; raises InputError."""
         with self._lock:
             try:
-                return int(self._opened().execute(_QUERY).fetchone()[0])
+                return int(self._held.opened().execute(_QUERY).fetchone()[0])
             except sqlite3.Error:
-                self._forget()
+                self._held.forget()
                 with self._database.clear_errors():
                     raise
-
-    def _opened(self) -> sqlite3.Connection:
-        now = time.monotonic()
-        if self._connection is None or now - self._looked > LOOK_S:
-            file = self._database.file_id()
-            if self._connection is None or file != self._file:
-                self._forget()
-                self._connection, self._file = self._open(), file
-            self._looked = now
-        return self._connection
 
     def peek(self) -> int | None:
         """Return the newest version; raises InputError."""
@@ -76,26 +62,7 @@ class SqliteVersions:
     def close(self) -> None:
         """Let go of the connection."""
         with self._lock:
-            self._forget()
-
-    def _open(self) -> sqlite3.Connection:
-        path = self._database.path
-        assert path is not None
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=rw",
-            uri=True,
-            timeout=1.0,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        connection.execute("PRAGMA query_only = ON")
-        return connection
-
-    def _forget(self) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+            self._held.forget()
 
 
 class RemoteVersions:

@@ -89,7 +89,7 @@ def _write_config(path: Path, shops: Shops) -> None:
 
 def _settings(args: argparse.Namespace) -> ShopSettings:
     from promolens_catalog.calendar import korean_month
-    from promolens_demo.shops.running import utc_now
+    from promolens_demo.shops.loopback import utc_now
     from promolens_demo.shops.settings import ShopSettings
 
     return ShopSettings(

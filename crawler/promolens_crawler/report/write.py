@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from markupsafe import Markup
 
 from promolens_catalog.calendar import KOREA
 from promolens_catalog.kinds import KINDS, Kind
+from promolens_crawler.files import write_atomically
 from promolens_crawler.report import charts, words
 from promolens_crawler.report.content import ReportContent
 from promolens_runtime.errors import InputError
@@ -57,24 +56,12 @@ def write_report(out: Path, content: ReportContent) -> None:
     # A name out of a hostile page may hold what UTF-8 does not write.
     data = render_report(content).encode("utf-8", "replace")
     try:
-        _write_atomically(out, data)
+        write_atomically(out, data)
     except OSError as error:
         raise InputError(
             f"Expected to write the report to {out}. Received {error.strerror or error}. "
             "Choose another place with --out."
         ) from error
-
-
-def _write_atomically(out: Path, data: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        Path(name).chmod(0o644)
-        Path(name).replace(out)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _korean(instant: datetime) -> str:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
-import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from promolens_catalog.chains import Chain
 from promolens_catalog.offers import Offer
 from promolens_demo.shops.access_log import AccessLog
 from promolens_demo.shops.assortment import SHOPS, list_of
+from promolens_demo.shops.loopback import LOOPBACK, LoopbackServer, address_of, listen, utc_now
 from promolens_demo.shops.pictures import Pictures
 from promolens_demo.shops.settings import ShopSettings
 from promolens_demo.shops.shop import Shop
@@ -24,15 +23,7 @@ from promolens_demo.shops.sites import SITES
 from promolens_demo.shops.web import ShopApp
 from promolens_runtime.errors import InputError
 
-LOOPBACK = "127.0.0.1"
-_START_WITHIN_S = 10.0
-_STOP_WITHIN_S = 5.0
 _MAX_PORT = 65535
-
-
-def utc_now() -> datetime:
-    """Return the present instant, UTC."""
-    return datetime.now(UTC)
 
 
 class Shops:
@@ -72,18 +63,13 @@ class Shops:
         }
         sockets = _listen(first_port)
         self.log = AccessLog(clock_s, utc, access_log)
-        self._homes = {chain: _address(sock) for chain, sock in zip(SHOPS, sockets, strict=True)}
+        self._homes = {chain: address_of(sock) for chain, sock in zip(SHOPS, sockets, strict=True)}
         pictures = Pictures(settings.pictures)
         doors = {
             sock.getsockname()[1]: ShopApp(self.shops[chain], SITES[chain], pictures, self.log)
             for chain, sock in zip(SHOPS, sockets, strict=True)
         }
-        self._server = uvicorn.Server(_config(_Street(doors)))
-        self._thread = threading.Thread(
-            target=self._server.run, args=(sockets,), name="stand-in shops", daemon=True
-        )
-        self._thread.start()
-        self._wait_for_start()
+        self._server = LoopbackServer(_Street(doors), sockets, "the shops")
 
     def __enter__(self) -> Shops:
         return self
@@ -135,19 +121,8 @@ class Shops:
 
     def close(self) -> None:
         """Close the shops; open connections are broken after a moment."""
-        self._server.should_exit = True
-        self._thread.join(_STOP_WITHIN_S)
+        self._server.close()
         self.log.close()
-
-    def _wait_for_start(self) -> None:
-        deadline_s = time.monotonic() + _START_WITHIN_S
-        while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > deadline_s:
-                raise InputError(
-                    "Expected the shops to open on loopback. Received no answer from the server. "
-                    "Check whether this machine allows listening on 127.0.0.1."
-                )
-            time.sleep(0.005)
 
 
 class _Street:
@@ -158,21 +133,6 @@ class _Street:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._doors[scope["server"][1]](scope, receive, send)
-
-
-def _config(app: _Street) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=1,
-    )
 
 
 def _check_ports(first_port: int) -> None:
@@ -189,11 +149,8 @@ def _listen(first_port: int) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     for offset in range(len(SHOPS)):
         port = first_port + offset if first_port else 0
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        sockets.append(sock)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            sock.bind((LOOPBACK, port))
+            sockets.append(listen(port))
         except OSError as error:
             for opened in sockets:
                 opened.close()
@@ -202,7 +159,3 @@ def _listen(first_port: int) -> list[socket.socket]:
                 "Name another first port with --port, or leave it out for free ones."
             ) from None
     return sockets
-
-
-def _address(sock: socket.socket) -> str:
-    return f"http://{LOOPBACK}:{sock.getsockname()[1]}"
