@@ -93,11 +93,16 @@ def entries(files: Mapping[str, bytes]) -> dict[str, FileEntry]:
 
 
 def tiny_manifest(model: bytes) -> Manifest:
+    return manifest_of(entries(tiny_files(model)))
+
+
+def manifest_of(files: Mapping[str, FileEntry]) -> Manifest:
+    """The tiny model's manifest around any files."""
     return Manifest(
         bundle_id="tiny",
         version=1,
         minimum_app_version="0.1.0",
-        files=entries(tiny_files(model)),
+        files=files,
         models=(ENTRY,),
         preprocessing=Preprocessing.square(SIDE_PX),
         temperature=1.5,

@@ -16,9 +16,9 @@ from PIL import Image
 
 from bundle_files import write_bundle
 from promolens_cli.main import main
+from promolens_runtime.intervals import wilson
 from promolens_runtime.manifest import CalibrationImage, Manifest
 from promolens_runtime.recognizer import Recognizer
-from promolens_training.evaluation.intervals import wilson
 
 Answers = list[tuple[Path, str]]
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from promolens_runtime.errors import InputError
+from promolens_runtime.intervals import wilson
 from promolens_training.data.photos import Photo, ProductClass
 from promolens_training.evaluation import Predictions, evaluate
 from promolens_training.evaluation.grad_cam import class_heat, grad_cam, overlay
-from promolens_training.evaluation.intervals import wilson
 from promolens_training.evaluation.matching import match_labels, relabelled, require_matched
 
 CLASSES = (

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promolens_training.evaluation import intervals
-from promolens_training.evaluation.intervals import mean_interval, rate_interval, wilson
+from promolens_runtime import intervals
+from promolens_runtime.intervals import mean_interval, rate_interval, wilson
 
 
 def test_wilson_by_hand() -> None:

@@ -47,7 +47,7 @@ def read_bundle(path: Path, public_key: str | None, *, allow_unsigned: bool = Fa
     signed_by = check_signature(folder, data, public_key, allow_unsigned=allow_unsigned)
     manifest = Manifest.from_bytes(data)
     files = {name: read_listed(folder, name, entry) for name, entry in manifest.files.items()}
-    strays = stray_problems(folder, manifest)
+    strays = stray_problems(folder, manifest.files)
     if strays:
         raise BundleError(strays[0])
     return Bundle(folder, manifest, files, signed_by)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Collection
 from pathlib import Path
 
 from promolens_runtime.errors import BundleError
-from promolens_runtime.manifest import MANIFEST_FILE, SIGNATURE_FILE, FileEntry, Manifest
+from promolens_runtime.manifest import MANIFEST_FILE, SIGNATURE_FILE, FileEntry
 
 MIB = 1024 * 1024
 DEFAULT_MAX_BYTES = 4 * MIB
@@ -19,6 +20,7 @@ MAX_BYTES = {
     ".tflite": 128 * MIB,
     ".npz": 64 * MIB,
     ".json": 96 * MIB,
+    ".bin": 256 * MIB,
 }
 MAX_STRAYS_NAMED = 20
 
@@ -76,9 +78,9 @@ def read_listed(folder: Path, name: str, entry: FileEntry) -> bytes:
     return data
 
 
-def stray_problems(folder: Path, manifest: Manifest) -> list[str]:
-    """Return a line for each entry of the folder that the manifest does not list."""
-    listed = {*manifest.files, MANIFEST_FILE, SIGNATURE_FILE}
+def stray_problems(folder: Path, files: Collection[str]) -> list[str]:
+    """Return a line for each entry of the folder that the manifest does not list in `files`."""
+    listed = {*files, MANIFEST_FILE, SIGNATURE_FILE}
     problems = []
     with os.scandir(folder) as entries:
         for entry in entries:

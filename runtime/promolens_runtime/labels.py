@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -56,7 +57,7 @@ def read_labels(data: bytes) -> tuple[Label, ...]:
     labels = tuple(_label(entry, index) for index, entry in enumerate(classes))
     for name in ("label", "item_id"):
         values = [getattr(label, name) for label in labels]
-        twice = sorted({text for text in values if values.count(text) > 1})
+        twice = sorted(text for text, times in Counter(values).items() if times > 1)
         if twice:
             raise _refused(f"every {name} once", f"{twice[0]!r} more than once")
     return labels

@@ -116,7 +116,7 @@ def _files(folder: Path, manifest: Manifest, findings: list[str]) -> dict[str, b
             files[name] = read_listed(folder, name, entry)
         except BundleError as error:
             findings.append(str(error))
-    findings.extend(stray_problems(folder, manifest))
+    findings.extend(stray_problems(folder, manifest.files))
     return files
 
 

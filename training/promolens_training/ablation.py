@@ -17,14 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from promolens_runtime.errors import InputError
-from promolens_training.data import assign_sources, grouped_kfold, load_photo_set
-from promolens_training.data.load import require_trainable
-from promolens_training.data.photos import PhotoSet
-from promolens_training.evaluation.intervals import (
+from promolens_runtime.intervals import (
     group_indices,
     mean_interval,
     rate_interval,
 )
+from promolens_training.data import assign_sources, grouped_kfold, load_photo_set
+from promolens_training.data.load import require_trainable
+from promolens_training.data.photos import PhotoSet
 from promolens_training.evaluation.predictions import class_indices
 from promolens_training.files import write_arrays, write_json
 from promolens_training.fit import make_job, train_one

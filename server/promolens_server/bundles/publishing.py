@@ -106,7 +106,7 @@ def _copy(path: Path, target: Path) -> None:
     source = locate(path)
     data = read_file(source, MANIFEST_FILE)
     manifest = Manifest.from_bytes(data)
-    strays = stray_problems(source, manifest)
+    strays = stray_problems(source, manifest.files)
     if strays:
         raise RefusedBundleError(tuple(strays))
     target.mkdir(mode=0o755)

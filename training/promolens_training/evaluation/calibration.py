@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from promolens_runtime.intervals import group_indices
 from promolens_training.evaluation.arrays import Floats, Ints
-from promolens_training.evaluation.intervals import group_indices
 from promolens_training.evaluation.metrics import (
     ReliabilityBin,
     expected_calibration_error,

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promolens_runtime.errors import InputError
+from promolens_runtime.intervals import rate_interval
 from promolens_training.data.photos import ProductClass
 from promolens_training.evaluation import metrics
-from promolens_training.evaluation.intervals import rate_interval
 from promolens_training.evaluation.metrics import ClassAccuracy, ConfusionPair, ReliabilityBin
 from promolens_training.evaluation.predictions import Predictions
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from promolens_runtime.intervals import Interval, mean_interval
 from promolens_training.evaluation.arrays import Bools, Floats, Ints, log_softmax, softmax
-from promolens_training.evaluation.intervals import Interval, mean_interval
 
 ECE_BINS = 15
 

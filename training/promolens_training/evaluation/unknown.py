@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from promolens_runtime.intervals import Interval, rate_interval
 from promolens_training.data.photos import ProductClass
 from promolens_training.evaluation.arrays import Floats
 from promolens_training.evaluation.calibration import source_folds
-from promolens_training.evaluation.intervals import Interval, rate_interval
 
 MAX_LOGIT = "max_logit"
 ENERGY = "energy"

@@ -1,0 +1,95 @@
+"""From a picture to its embedding, by the model of a verified bundle (no TensorFlow)."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promolens_runtime.bundle import Bundle, read_bundle
+from promolens_runtime.errors import BundleError
+from promolens_runtime.golden import read_golden_npz
+from promolens_runtime.images import open_rgb
+from promolens_runtime.manifest import ModelEntry
+from promolens_runtime.model_file import Network, golden_problems, input_problems, tensor_problems
+from promolens_runtime.preprocess import preprocess, preprocess_image
+
+ROLES = ("embedder", "classifier")
+
+
+class Embedder:
+    """A bundle's embedding model, ready to answer. Threads may share it; they take turns.
+
+    Attributes:
+        manifest: the bundle's.
+        entry: the model: the bundle's embedder, or its classifier where it has none.
+        model_sha256: hex SHA-256 of the model's file; vectors of different ones never mix.
+        dimensions: numbers of an embedding.
+    """
+
+    def __init__(self, bundle: Bundle, *, num_threads: int = 2) -> None:
+        """Open the model and check it on its golden vectors.
+
+        Raises BundleError when the model is not what the manifest says or computes otherwise here.
+        """
+        self.manifest = bundle.manifest
+        self.entry = embedding_model(bundle)
+        self.model_sha256 = bundle.manifest.files[self.entry.file].sha256
+        self.dimensions = int(self.entry.tensor("embedding").shape[-1])
+        self._input = self.entry.inputs[0].name
+        self._network = Network(bundle.files[self.entry.file], self.entry, num_threads=num_threads)
+        self._turn = threading.Lock()
+        problems = input_problems(self.entry, self.manifest.preprocessing)
+        problems += tensor_problems(self._network, self.entry)
+        if not problems:
+            golden = read_golden_npz(bundle.files[self.entry.golden_file])
+            problems += golden_problems(self._network.run, self.entry, golden, self.manifest.golden)
+        if problems:
+            raise BundleError(problems[0])
+
+    @classmethod
+    def open(
+        cls,
+        bundle_dir: Path,
+        *,
+        public_key: str | None = None,
+        num_threads: int = 2,
+        allow_unsigned: bool = False,
+    ) -> Embedder:
+        """Verify the bundle in `bundle_dir` with `public_key` (`ed25519:<base64>`) and open it.
+
+        Raises SignatureError or BundleError, and nothing of an unverified model is run.
+        """
+        bundle = read_bundle(bundle_dir, public_key, allow_unsigned=allow_unsigned)
+        return cls(bundle, num_threads=num_threads)
+
+    def embed(self, image: Path | bytes | NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the embedding, float32 `[dimensions]`, as the model gives it: not normalised.
+
+        `image` is a file, the bytes of one, or upright uint8 RGB pixels [h, w, 3].
+        Raises ImageError when it is no picture within the limits.
+        """
+        spec = self.manifest.preprocessing
+        if isinstance(image, np.ndarray):
+            tensor = preprocess(image, spec)
+        else:
+            tensor = preprocess_image(open_rgb(image, min_short_px=spec.min_short_px), spec)
+        with self._turn:
+            return np.asarray(self._network.run({self._input: tensor[None]})["embedding"][0])
+
+
+def embedding_model(bundle: Bundle) -> ModelEntry:
+    """Return the bundle's embedder, or its classifier, whose embedding serves too.
+
+    Raises BundleError when it has neither.
+    """
+    for role in ROLES:
+        for entry in bundle.manifest.models:
+            if entry.role == role:
+                return entry
+    raise BundleError(
+        f"Expected a bundle with an {ROLES[0]} or a {ROLES[1]}. Received neither. "
+        "Use another bundle."
+    )
