@@ -14,6 +14,7 @@ NAME =
 EXPORT_FLAGS =
 TRAIN_FLAGS =
 SERVE_FLAGS =
+DEMO_FLAGS =
 # Files go to processes of their own, the longest first (tests/conftest.py); each takes up to 1 GB.
 TEST_FLAGS = -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
@@ -32,7 +33,7 @@ CRAWL_STAMP := $(VENV)/.installed-crawl
 SERVE_STAMP := $(VENV)/.installed-serve
 # npm writes this file last, so it is as new as the packages are.
 APP_PACKAGES := app/node_modules/.package-lock.json
-ROOTS := runtime training export catalog crawler server demo cli
+ROOTS := runtime training export catalog crawler retrieval server demo cli
 DEMO := demo_data
 
 # $(call q,DATA): the value of DATA as one shell word, whatever is in it.
@@ -53,6 +54,11 @@ help: ## list the targets (this is what `make` alone does)
 	@printf 'make TARGET [DATA=folder] [ONLY=pattern] [RECIPE=card|fast|best] [OUT=folder] [NAME=run]\n'
 	@sed -nE -e 's/^##@ (.*)/\n\1/p' -e 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/p' Makefile \
 		| expand -t 16
+
+.PHONY: demo
+demo: $(SERVE_STAMP) ## open all of it, for a phone to try: trains, builds the app and crawls only what is not there
+	@out=$(call q,OUT); $(demo_bundle); $(demo_app); \
+	exec $(BIN)/promolens demo --assets "$$out" $(DEMO_FLAGS)
 
 .PHONY: train
 train: $(JOB_STAMP) $(data_files) ## train a recogniser on DATA (default: the demo catalogue) into runs/NAME
@@ -171,7 +177,7 @@ $(JOB_STAMP): pyproject.toml
 	@touch $@
 
 $(DEV_STAMP): $(JOB_STAMP)
-	@$(PIP) -e '.[train,export,catalog,postgres,crawl,server,demo,dev]'
+	@$(PIP) -e '.[train,export,catalog,postgres,retrieval,crawl,server,demo,dev]'
 	@touch $@
 
 $(APP_PACKAGES): app/package-lock.json
@@ -198,6 +204,35 @@ $(BENCH_STAMP): $(JOB_STAMP)
 
 $(DEMO)/photos.csv: | $(JOB_STAMP)
 	@$(BIN)/promolens demo-data $(DEMO)
+
+# A bundle that is there is taken as it is, and never replaced: it may be of somebody's own photos.
+define demo_bundle
+if [ ! -e "$$out/bundle" ]; then \
+	echo 'No recogniser yet: training one on invented products, some 10 minutes'; \
+	$(MAKE) --no-print-directory train export; \
+elif ! found=$$($(BIN)/promolens bundle verify "$$out/bundle"); then \
+	printf '%s\n' "$$found" >&2; \
+	echo "error: Expected a good bundle in $$out/bundle. Received the above. Set PROMOLENS_PUBLIC_KEY \
+	to the key that signed it, move it away, or choose another folder: make demo OUT=demo_assets" >&2; \
+	exit 3; \
+fi
+endef
+
+# The app is built where it is missing, older than its sources, or trusts another key.
+define demo_app
+key=$$($(BIN)/promolens bundle verify "$$out/bundle" | grep -o 'ed25519:[A-Za-z0-9+/=]*'); \
+stale() { \
+	[ ! -s "$$out/www/index.html" ] || ! grep -rqF --include='*.js' "$$key" "$$out/www" \
+		|| [ -n "$$(find app runtime/promolens_runtime \
+			\( -name node_modules -o -name '.?*' -o -name test -o -name '*.py*' \) -prune \
+			-o -type f -newer "$$out/www/index.html" -print | head -n 1)" ]; \
+}; \
+if stale; then \
+	echo 'Building the camera app'; \
+	$(MAKE) --no-print-directory app-packages; \
+	node app/build.mjs --out "$$out/www" > /dev/null; \
+fi
+endef
 
 # Export converts five files and measures each, so an export that would change nothing is skipped:
 # RUN/export.txt keeps what the last one said, under a line that names what it was made of. It

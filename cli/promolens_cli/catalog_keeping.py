@@ -149,6 +149,19 @@ def _counted() -> Iterator[Watch]:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
+def renew_id(args: argparse.Namespace) -> int:
+    """Make it another catalog for all phones."""
+    from promolens_catalog.identity import renew_id as renew
+
+    with opened_database(args, must_exist=True) as database:
+        made, place = renew(database), database.place
+    if args.json:
+        print(json.dumps({"catalog_id": made}))
+    else:
+        print(f"{place}: catalog {made}; phones begin anew when they ask next")
+    return 0
+
+
 def check(args: argparse.Namespace) -> int:
     """Check the catalog."""
     from promolens_catalog.maintenance import integrity_check

@@ -17,6 +17,22 @@ PRODUCTS = 120
 _DELAY_S = 0.02
 
 
+def fill_in_own_process(database_url: str) -> None:
+    """Fill the catalog where what a crawl needs is forgotten afterwards: a crawler is large.
+
+    Ends this process with the same status where that fails.
+    """
+    import multiprocessing
+
+    filling = multiprocessing.get_context("spawn").Process(
+        target=fill_catalog, args=(database_url,)
+    )
+    filling.start()
+    filling.join()
+    if filling.exitcode:
+        raise SystemExit(filling.exitcode)
+
+
 def fill_catalog(database_url: str) -> None:
     """Fill an empty catalog; ends the process with one line and a status where that fails."""
     from promolens_catalog.database import open_database

@@ -23,7 +23,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True)
 class Command:
-    """One subcommand: its name, the module that runs it and its line in `--help`."""
+    """One subcommand: its name of one or two words, its module and its line in `--help`."""
 
     name: str
     module: str
@@ -31,6 +31,7 @@ class Command:
 
 
 COMMANDS = (
+    Command("demo", "demo", "open all of it on this machine, for a phone to try"),
     Command(
         "demo-data", "demo_data", "draw the demo catalogue: invented products and phone photos"
     ),
@@ -45,6 +46,9 @@ COMMANDS = (
     Command("doctor", "doctor", "examine a folder of photos before training"),
     Command("train", "train", "train a recogniser on a folder of photos"),
     Command("evaluate", "evaluate", "measure a bundle on labelled photos"),
+    Command(
+        "evaluate retrieval", "evaluate_retrieval", "measure how a bundle finds catalogue pictures"
+    ),
     Command("export", "export", "turn a trained run into a verified, signed bundle"),
     Command("bundle", "bundle", "verify a bundle, offer it to phones, make signing keys"),
     Command("predict", "predict", "name the product in a picture"),
@@ -52,6 +56,7 @@ COMMANDS = (
 )
 
 EPILOG = """examples:
+  promolens demo
   promolens demo-data demo_data --products 24 --photos 30
   promolens doctor photos/
   promolens train photos/ --recipe fast --out runs/mine
@@ -81,9 +86,11 @@ EXTRAS = {
     "selenium": "crawl",
     "tenacity": "crawl",
     "brotli": "server",
+    "faiss": "retrieval",
     "fastapi": "server",
     "httptools": "server",
     "pydantic": "server",
+    "segno": "demo",
     "starlette": "demo",
     "uvicorn": "demo",
     "cv2": "train",
@@ -140,6 +147,16 @@ def command_parser(command: Command) -> tuple[argparse.ArgumentParser, ModuleTyp
     return parser, module
 
 
+def find_command(argv: Sequence[str]) -> tuple[Command | None, Sequence[str]]:
+    """Return the subcommand that the first words name, two words before one, and what follows."""
+    commands = {command.name: command for command in COMMANDS}
+    for length in (2, 1):
+        command = commands.get(" ".join(argv[:length]))
+        if command is not None:
+            return command, argv[length:]
+    return None, argv
+
+
 def _version() -> str:
     from importlib.metadata import version
 
@@ -154,10 +171,10 @@ def _unknown_command(parser: argparse.ArgumentParser, name: str) -> NoReturn:
 
 
 def _dispatch(argv: Sequence[str]) -> int:
-    commands = {command.name: command for command in COMMANDS}
-    if argv and argv[0] in commands:
-        parser, module = command_parser(commands[argv[0]])
-        status: int = module.run(parser.parse_args(argv[1:]))
+    command, rest = find_command(argv)
+    if command is not None:
+        parser, module = command_parser(command)
+        status: int = module.run(parser.parse_args(rest))
         return status
     overview = _overview()
     if argv and not argv[0].startswith("-"):

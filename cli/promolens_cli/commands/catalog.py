@@ -15,6 +15,7 @@ examples:
   promolens catalog sources
   promolens catalog backup promotions-backup.db
   promolens catalog copy promotions.db postgresql://promolens@localhost/promotions
+  promolens catalog renew-id
   promolens catalog check --json
   promolens catalog optimize
 """
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 DATABASE_VARIABLE = "PROMOLENS_DATABASE_URL"
 DEFAULT_DATABASE = "promotions.db"
 COPY_EXAMPLES = """Numbers, versions and change log come along: phones go on from where they were.
-It is of one moment: stop the crawls before, and let them write into the new one after.
+It is of one moment: stop the crawls before, and let them write into the new one after. If both go
+on, they are no longer one catalog: promolens catalog renew-id --database TARGET.
 
 examples:
   promolens catalog copy promotions.db postgresql://promolens@localhost/promotions
@@ -61,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
         "sources": catalog_keeping.sources,
         "backup": catalog_keeping.backup,
         "copy": catalog_keeping.copy,
+        "renew-id": catalog_keeping.renew_id,
         "check": catalog_keeping.check,
         "optimize": catalog_keeping.optimize,
     }
@@ -139,6 +142,13 @@ def _caring(actions: Actions) -> None:
     copy.add_argument("source", metavar="SOURCE", help="path or postgresql://...; is left as it is")
     copy.add_argument("target", metavar="TARGET", help="the same; a new file, or an empty database")
     _json(copy)
+    renew = _action(actions, "renew-id", "let all phones begin their copies anew", "renew-id")
+    renew.description = (
+        "Give the catalog a new id: all phones begin their copies anew. For a catalog that was put "
+        "back to an earlier state (a file copy, a point in time of PostgreSQL), and for one of two "
+        "copies that both go on. Backups of promolens catalog backup get a new id by themselves."
+    )
+    _json(renew)
     _json(_action(actions, "check", "check that the catalog is whole", "check"))
     optimize = _action(actions, "optimize", "give back room and keep it quick", "optimize")
     optimize.add_argument("--reindex", action="store_true", help="also build the text index anew")

@@ -81,6 +81,7 @@ def _config(args: argparse.Namespace) -> ServerConfig:
 def _prepare(config: ServerConfig, *, demo: bool) -> None:
     """Open the catalog once before the service does: what is wrong with it is one line here."""
     from promolens_catalog.database import now_version, open_database
+    from promolens_cli.demo_filling import fill_in_own_process
 
     database = open_database(config.database_url)
     try:
@@ -93,27 +94,12 @@ def _prepare(config: ServerConfig, *, demo: bool) -> None:
         if demo:
             _say(f"note: {place} has rows already; the stand-in shops were not crawled")
     elif demo:
-        _fill_in_own_process(config.database_url)
+        fill_in_own_process(config.database_url)
     else:
         _say(
             f"note: {place} is empty, so every product is unknown. Fill it: "
             "promolens crawl run, promolens crawl import, or promolens serve --demo"
         )
-
-
-def _fill_in_own_process(database_url: str) -> None:
-    """Fill the catalog where what a crawl needs is forgotten afterwards: a crawler is large."""
-    import multiprocessing
-
-    from promolens_cli.demo_filling import fill_catalog
-
-    filling = multiprocessing.get_context("spawn").Process(
-        target=fill_catalog, args=(database_url,)
-    )
-    filling.start()
-    filling.join()
-    if filling.exitcode:
-        raise SystemExit(filling.exitcode)
 
 
 def _say(line: str) -> None:

@@ -1,0 +1,1 @@
+"""Vectors to ranked, calibrated answers (no TensorFlow)."""
