@@ -124,6 +124,10 @@ serve: $(SERVE_STAMP) ## answer over HTTP on port 8000, from promotions.db; SERV
 app: $(APP_PACKAGES) ## build the camera app into android_assets/www (needs Node 18 or newer, and npm)
 	@node app/build.mjs
 
+.PHONY: app-screenshots
+app-screenshots: $(DEV_STAMP) $(APP_PACKAGES) ## take the docs' pictures of the app anew (a few minutes; needs Chromium)
+	@$(BIN)/python tests/app_screenshots.py docs/pictures
+
 .PHONY: app-packages
 app-packages: $(APP_PACKAGES) ## install what building and testing the app needs
 
@@ -195,7 +199,9 @@ $(CRAWL_STAMP): pyproject.toml
 # With what --demo needs to crawl the stand-in shops.
 $(SERVE_STAMP): pyproject.toml
 	$(make_venv)
-	@[ $(DEV_STAMP) -nt pyproject.toml ] || $(PIP) -e '.[catalog,postgres,crawl,server,demo]'
+	@[ $(DEV_STAMP) -nt pyproject.toml ] || { \
+		echo 'Installing into $(VENV): some 800 MB and a few minutes, once'; \
+		$(PIP) -e '.[catalog,postgres,crawl,server,demo]'; }
 	@touch $@
 
 $(BENCH_STAMP): $(JOB_STAMP)
@@ -228,8 +234,8 @@ stale() { \
 			-o -type f -newer "$$out/www/index.html" -print | head -n 1)" ]; \
 }; \
 if stale; then \
-	echo 'Building the camera app'; \
-	$(MAKE) --no-print-directory app-packages; \
+	echo 'Building the camera app: some minutes at first'; \
+	$(MAKE) --no-print-directory -s app-packages; \
 	node app/build.mjs --out "$$out/www" > /dev/null; \
 fi
 endef
@@ -240,7 +246,7 @@ endef
 define export_once
 made_of() { \
 	echo "$$out $$flags $$(sha256sum < "$$out/bundle/manifest.json")" \
-		"$$(printf '%s' "$${PROMOLENS_SIGNING_KEY-}" | sha256sum)"; \
+		"$$(printf '%s' "$${PROMOLENS_SIGNING_KEY-}:$${PROMOLENS_GALLERY_PUBLIC_KEY-}" | sha256sum)"; \
 }; \
 newer() { \
 	find "$$run/run.json" "$$run/classes.json" pyproject.toml $(ROOTS) -newer "$$said" \

@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 
 from promolens_runtime.errors import InputError, SignatureError
 from promolens_runtime.signing import (
+    LoadedKey,
     SigningKey,
+    delegated_gallery_key,
     development_key_path,
+    gallery_signing_key,
     generate_key,
     public_key_bytes,
     read_key_file,
@@ -120,3 +123,25 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path.chmod(0o644)
     with pytest.raises(InputError, match="chmod 600"):
         read_key_file(path)
+
+
+class TestGalleryKeys:
+    def test_a_machine_makes_one_of_its_own(self, tmp_path: Path) -> None:
+        here = {"XDG_CONFIG_HOME": str(tmp_path)}
+        made = gallery_signing_key(here)
+        assert made.created
+        assert made.key != signing_key(here).key
+        assert gallery_signing_key(here) == LoadedKey(made.key, made.origin)
+        assert delegated_gallery_key(signing_key(here), here) == made.key.public
+
+    def test_production_keys_vouch_for_nothing_by_accident(self, tmp_path: Path) -> None:
+        there = {"XDG_CONFIG_HOME": str(tmp_path), "PROMOLENS_SIGNING_KEY": KEY.to_text()}
+        assert delegated_gallery_key(signing_key(there), there) is None
+        gallery = generate_key()
+        private = there | {"PROMOLENS_GALLERY_SIGNING_KEY": gallery.to_text()}
+        public = there | {"PROMOLENS_GALLERY_PUBLIC_KEY": gallery.public}
+        for environ in (private, public):
+            assert delegated_gallery_key(signing_key(environ), environ) == gallery.public
+        assert gallery_signing_key(private).key == gallery
+        with pytest.raises(InputError):
+            delegated_gallery_key(None, {"PROMOLENS_GALLERY_PUBLIC_KEY": "ed25519:no"})

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,10 +14,10 @@ from promolens_runtime.errors import BundleError, SignatureError
 from promolens_runtime.manifest import MANIFEST_FILE, SIGNATURE_FILE, FileEntry, Manifest
 from promolens_runtime.signing import SigningKey, sign
 from promolens_runtime.verify import verify_bundle
+from promolens_runtime.whole_folder import finish_swap, has_content, replace_folder
 
 BUNDLE_FOLDER = "bundle"
 CARD_FILE = "MODEL_CARD.md"
-PREVIOUS = ".bundle.previous"
 
 
 @dataclass(frozen=True)
@@ -45,9 +43,8 @@ def previous_manifest(out: Path) -> Manifest | None:
         BundleError: something else lies there; its version cannot be known, so none may replace
             it.
     """
-    folder, previous = out / BUNDLE_FOLDER, out / PREVIOUS
-    if previous.is_dir() and not folder.exists():
-        previous.rename(folder)
+    folder = out / BUNDLE_FOLDER
+    finish_swap(folder)
     if not os.path.lexists(folder):
         return None
     try:
@@ -69,37 +66,10 @@ def _complete(manifest: Manifest, files: Mapping[str, bytes]) -> dict[str, bytes
     return {**files, CARD_FILE: card, MANIFEST_FILE: manifest.to_bytes()}
 
 
-def _same_content(folder: Path, content: Mapping[str, bytes]) -> bool:
-    try:
-        found = {path.name: path.read_bytes() for path in folder.iterdir()}
-    except OSError:
-        return False
-    return found == dict(content)
-
-
 def _signed(content: dict[str, bytes], key: SigningKey | None) -> dict[str, bytes]:
     if key is None:
         return content
     return {**content, SIGNATURE_FILE: sign(content[MANIFEST_FILE], key)}
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write_files(folder: Path, content: Mapping[str, bytes]) -> None:
-    for name, data in content.items():
-        with (folder / name).open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        (folder / name).chmod(0o644)
-    folder.chmod(0o755)
-    _fsync_folder(folder)
 
 
 def _check(folder: Path, key: SigningKey | None) -> None:
@@ -110,22 +80,6 @@ def _check(folder: Path, key: SigningKey | None) -> None:
             f"Expected the new bundle to pass its own verification. Received: {report.findings[0]} "
             "The bundle that was there is kept."
         )
-
-
-def _swap(new: Path, out: Path) -> None:
-    """Put `new` in place; on any failure, Ctrl-C included, what was there is there again."""
-    folder, previous = out / BUNDLE_FOLDER, out / PREVIOUS
-    shutil.rmtree(previous, ignore_errors=True)
-    try:
-        if folder.exists():
-            folder.rename(previous)
-        new.rename(folder)
-    except BaseException:
-        if previous.exists() and not folder.exists():
-            previous.rename(folder)
-        raise
-    _fsync_folder(out)
-    shutil.rmtree(previous, ignore_errors=True)
 
 
 def write_bundle(
@@ -152,15 +106,9 @@ def write_bundle(
     content = _signed(_complete(replace(draft, version=version), files), key)
     folder = out / BUNDLE_FOLDER
     if old is not None:
-        if _same_content(folder, content):
+        if has_content(folder, content):
             return WrittenBundle(folder, Manifest.from_bytes(content[MANIFEST_FILE]), True)
         version += 1
         content = _signed(_complete(replace(draft, version=version), files), key)
-    work = Path(tempfile.mkdtemp(dir=out, prefix=".bundle.new."))
-    try:
-        _write_files(work, content)
-        _check(work, key)
-        _swap(work, out)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    replace_folder(folder, content, lambda work: _check(work, key))
     return WrittenBundle(folder, Manifest.from_bytes(content[MANIFEST_FILE]), False)

@@ -45,7 +45,7 @@ from promolens_runtime.manifest import (
     TensorSpec,
 )
 from promolens_runtime.preprocess import Preprocessing
-from promolens_runtime.signing import LoadedKey, signing_key
+from promolens_runtime.signing import LoadedKey, delegated_gallery_key, signing_key
 from promolens_training.backbones.table import BACKBONES
 from promolens_training.data.photos import Photo
 from promolens_training.evaluation.bundle import unknown_photos
@@ -288,7 +288,9 @@ def _model_entry(operators: OpReport) -> ModelEntry:
     )
 
 
-def draft_manifest(evidence: Evidence, options: ExportOptions, golden: GoldenVectors) -> Manifest:
+def draft_manifest(
+    evidence: Evidence, options: ExportOptions, golden: GoldenVectors, gallery_key: str | None
+) -> Manifest:
     """Return the manifest without files, version and key: `write_bundle` fills them in."""
     run = evidence.run
     recipe = run.recipe
@@ -314,7 +316,7 @@ def draft_manifest(evidence: Evidence, options: ExportOptions, golden: GoldenVec
         seed=recipe.seed,
         tools=_tools(),
         licence=Licence(BACKBONES[recipe.backbone].licence, options.licence),
-        delegated_keys={"gallery": None},
+        delegated_keys={"gallery": gallery_key},
         signing_key=None,
     )
 
@@ -393,7 +395,7 @@ def export_run(run_dir: Path, out: Path, options: ExportOptions) -> ExportResult
     golden = make_golden(files[SHIPPED], evidence.pixels[picked])
     bundle = write_bundle(
         out,
-        draft_manifest(evidence, options, golden),
+        draft_manifest(evidence, options, golden, delegated_gallery_key(key)),
         _bundle_files(evidence, files[SHIPPED], golden, options),
         None if key is None else key.key,
     )

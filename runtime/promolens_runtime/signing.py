@@ -20,6 +20,9 @@ SIGNATURE_BYTES = 64
 PREFIX = "ed25519:"
 PRIVATE_VARIABLE = "PROMOLENS_SIGNING_KEY"
 PUBLIC_VARIABLE = "PROMOLENS_PUBLIC_KEY"
+GALLERY_PRIVATE_VARIABLE = "PROMOLENS_GALLERY_SIGNING_KEY"
+GALLERY_PUBLIC_VARIABLE = "PROMOLENS_GALLERY_PUBLIC_KEY"
+GALLERY_KEY_FILE = "gallery-development.key"
 MAX_KEY_FILE_BYTES = 1024
 
 
@@ -126,15 +129,45 @@ def development_key_path(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def signing_key(environ: Mapping[str, str] = os.environ) -> LoadedKey:
-    """Return the key to sign with: from the environment, else this machine's development key.
+    """Return the key to sign bundles with: the environment's, else this machine's development key.
 
     The development key is made on first use; `created` then tells the caller to say so.
     Raises InputError when the key found is damaged or readable by others.
     """
-    text = environ.get(PRIVATE_VARIABLE)
+    return _found_or_made(PRIVATE_VARIABLE, development_key_path(environ), environ)
+
+
+def gallery_signing_key(environ: Mapping[str, str] = os.environ) -> LoadedKey:
+    """Return the key to sign galleries with, in the same way; it is never a bundle's key.
+
+    A gallery changes every month, so its key may lie where the bundle's key must not.
+    """
+    path = development_key_path(environ).with_name(GALLERY_KEY_FILE)
+    return _found_or_made(GALLERY_PRIVATE_VARIABLE, path, environ)
+
+
+def delegated_gallery_key(
+    signed_with: LoadedKey | None, environ: Mapping[str, str] = os.environ
+) -> str | None:
+    """Return the public key that a bundle vouches for as its galleries' key, None for none.
+
+    PROMOLENS_GALLERY_PUBLIC_KEY where it is set; else, for bundles that are unsigned or signed with
+    a development key, that of `gallery_signing_key`: production keys vouch for nothing by accident.
+    Raises InputError when the one found is damaged.
+    """
+    text = environ.get(GALLERY_PUBLIC_VARIABLE)
     if text:
-        return LoadedKey(parse_private_key(text, PRIVATE_VARIABLE), PRIVATE_VARIABLE)
-    path = development_key_path(environ)
+        return PREFIX + base64.b64encode(public_key_bytes(text)).decode()
+    if signed_with is not None and signed_with.origin == PRIVATE_VARIABLE:
+        key = environ.get(GALLERY_PRIVATE_VARIABLE)
+        return parse_private_key(key, GALLERY_PRIVATE_VARIABLE).public if key else None
+    return gallery_signing_key(environ).key.public
+
+
+def _found_or_made(variable: str, path: Path, environ: Mapping[str, str]) -> LoadedKey:
+    text = environ.get(variable)
+    if text:
+        return LoadedKey(parse_private_key(text, variable), variable)
     if path.exists():
         return LoadedKey(read_key_file(path), str(path))
     key = generate_key()
