@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
         "rollout": rollout,
         "rollback": rollback,
         "releases": releases,
+        "prune": prune,
     }
     return table[args.action](args)
 
@@ -108,6 +109,20 @@ def releases(args: argparse.Namespace) -> int:
             f"{release.size_bytes} bytes, since {release.added_at:%Y-%m-%d %H:%M}Z, "
             f"app {release.minimum_app_version} or newer"
         )
+    return 0
+
+
+def prune(args: argparse.Namespace) -> int:
+    """Remove old releases."""
+    gone = _store(args).prune(args.keep, dry_run=args.dry_run)
+    if args.json:
+        removed = [_release_json(release) for release in gone]
+        print(json.dumps({"dry_run": args.dry_run, "removed": removed}, ensure_ascii=False))
+        return 0
+    done = "would go" if args.dry_run else "removed"
+    for one in gone:
+        print(f"{one.id[:12]}  {one.name} version {one.version}, {one.size_bytes} bytes: {done}")
+    print(f"{len(gone)} releases {done}, {sum(one.size_bytes for one in gone)} bytes")
     return 0
 
 

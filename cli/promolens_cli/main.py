@@ -50,8 +50,11 @@ COMMANDS = (
         "evaluate retrieval", "evaluate_retrieval", "measure how a bundle finds catalogue pictures"
     ),
     Command("export", "export", "turn a trained run into a verified, signed bundle"),
+    Command("bench", "bench", "time the network on a phone that is connected by adb"),
     Command("bundle", "bundle", "verify a bundle, offer it to phones, make signing keys"),
+    Command("gallery", "gallery", "name products that training never saw, from catalogue pictures"),
     Command("predict", "predict", "name the product in a picture"),
+    Command("embed", "embed", "train an embedder, or compare embedding recipes"),
     Command("ablation", "ablation", "compare training recipes by grouped k-fold"),
 )
 
@@ -201,7 +204,7 @@ def _os_error_line(error: OSError) -> str:
 
 
 def _interrupted_line(argv: Sequence[str]) -> str:
-    if argv[:1] == ["train"]:
+    if argv[:1] == ["train"] or argv[:2] == ["embed", "train"]:
         return "interrupted; finished steps are kept: the same command with --resume goes on"
     return "interrupted; nothing half-written was kept"
 

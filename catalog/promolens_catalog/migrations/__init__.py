@@ -3,4 +3,4 @@
 `REVISION` is the newest: a catalog that has it needs no look at the steps.
 """
 
-REVISION = "0001"
+REVISION = "0003"

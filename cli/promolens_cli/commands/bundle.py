@@ -8,8 +8,9 @@ this machine's development key.
 `publish` copies a bundle into a store, verifies the copy in the same way, and offers it on a
 channel to all phones or to a share of them; a bundle that does not verify, or whose version is
 lower than one that was offered before, is refused. `rollout` changes the share, `rollback` offers
-the release before again, `releases` shows what is there. The store is --store, else
-PROMOLENS_BUNDLE_STORE; the server sends what is in it (docs/bundle-delivery.md).
+the release before again, `releases` shows what is there, `prune` removes old releases that no
+channel offers or could go back to. The store is --store, else PROMOLENS_BUNDLE_STORE; the server
+sends what is in it (docs/bundle-delivery.md).
 
 `keygen` writes a new private key (base64, readable by its owner only) and prints the public one.
 
@@ -22,6 +23,7 @@ examples:
   promolens bundle rollout 50 --store /srv/bundles
   promolens bundle rollback --store /srv/bundles
   promolens bundle releases --store /srv/bundles --json
+  promolens bundle prune --keep 5 --store /srv/bundles
   promolens bundle keygen ~/keys/promolens.key
   PROMOLENS_SIGNING_KEY=$(cat ~/keys/promolens.key) promolens export runs/mine --out app
 """
@@ -116,6 +118,18 @@ def _configure_channels(actions: Any) -> None:
         epilog="example: promolens bundle releases --store /srv/bundles --json",
     )
     _store_options(releases)
+    prune = actions.add_parser(
+        "prune",
+        help="remove old releases from a store",
+        description="Remove releases but for the last ones and for those that a channel offers or "
+        "could go back to. Running downloads end well.",
+        epilog="example: promolens bundle prune --keep 5 --dry-run --store /srv/bundles",
+    )
+    prune.add_argument(
+        "--keep", type=int, default=5, metavar="N", help="the last ones that stay, at least 1 (5)"
+    )
+    prune.add_argument("--dry-run", action="store_true", help="only say what would go")
+    _store_options(prune)
 
 
 def _channel_options(parser: argparse.ArgumentParser) -> None:

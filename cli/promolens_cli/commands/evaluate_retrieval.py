@@ -137,7 +137,10 @@ def _rate(rate: Rate) -> str:
 def _figures(result: RetrievalEvaluation, seconds: float) -> list[str]:
     figures = result.figures
     rows = [
-        *((f"recall@{k}", f"{_rate(rate)}  ({rate.interval.method})") for k, rate in figures.recall.items()),
+        *(
+            (f"recall@{k}", f"{_rate(rate)}  ({rate.interval.method})")
+            for k, rate in figures.recall.items()
+        ),
         ("MAP@R", _rate(figures.map_at_r)),
         ("mAP", _rate(figures.mean_ap)),
         ("uAP", f"{100 * figures.micro_ap:5.1f} %   over pairs; recall at 90 % precision "

@@ -59,6 +59,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tasks", action="store_true", help="also write model_tasks.tflite (MediaPipe Tasks)"
     )
+    parser.add_argument(
+        "--embedder",
+        type=Path,
+        metavar="RUN",
+        help="add the embedder that `promolens embed train` left in RUN as a second model",
+    )
     parser.add_argument("--bundle-id", metavar="NAME", help="default: the run folder's name")
     parser.add_argument("--licence", metavar="TEXT", help="what users of the bundle may do with it")
     parser.add_argument("--allow-unsigned", action="store_true", help="write no signature")
@@ -81,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         calibration_images=args.calibration_images,
         stability_check=args.stability,
         unknown=args.unknown,
+        embedder=args.embedder,
         tasks=args.tasks,
         allow_unsigned=args.allow_unsigned,
         bundle_id=args.bundle_id,

@@ -1,12 +1,14 @@
 """Name the product in a picture, with a bundle and without TensorFlow.
 
 The bundle is verified first; a picture that is probably none of its products is called "not known",
-with the candidates shown as guesses. A picture that cannot be read is one line on stderr; the
-others are still named, and the exit status is 2.
+with the candidates shown as guesses. With --gallery, products that it was never trained on are
+named from their catalogue pictures too (docs/gallery.md). A picture that cannot be read is one line
+on stderr; the others are still named, and the exit status is 2.
 
 examples:
   promolens predict android_assets/bundle shelf.jpg
   promolens predict android_assets/bundle photos/*.jpg --json
+  promolens predict android_assets shelf.jpg --gallery android_assets/gallery
   PROMOLENS_PUBLIC_KEY=ed25519:11qYAYKx... promolens predict android_assets can.png --top 3
 """
 
@@ -30,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, help="the bundle, or the folder that holds bundle/")
     parser.add_argument("images", type=Path, nargs="+", metavar="image", help="picture file")
     parser.add_argument("--top", type=_positive, default=5, metavar="N", help="candidates (5)")
+    parser.add_argument("--gallery", type=Path, metavar="FOLDER", help="a gallery of the bundle")
     parser.add_argument("--json", action="store_true", help="print one JSON list")
     parser.add_argument("--public-key", metavar="K", help="ed25519:<base64>")
     parser.add_argument(
@@ -42,6 +45,10 @@ def run(args: argparse.Namespace) -> int:
     from promolens_cli.recognizers import open_recognizer
     from promolens_runtime.errors import ImageError
 
+    if args.gallery is not None:
+        from promolens_cli.gallery_predicting import predict_with_gallery
+
+        return predict_with_gallery(args)
     recognizer = open_recognizer(args)
     answers: list[dict[str, Any]] = []
     for image in args.images:

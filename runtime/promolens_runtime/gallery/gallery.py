@@ -62,11 +62,15 @@ class Gallery:
         `embedding` is float32 `[dimensions]` as the model gives it, of any length. Raises
         InputError when it has not the gallery's dimensions, NaN, or no length.
         """
-        scores = cosines(unit(embedding, self.centre), self.vectors)
-        starts = np.flatnonzero(np.diff(self.owners, prepend=-1))
-        best = np.maximum.reduceat(scores, starts)
+        best = self.product_cosines(embedding)
         order = np.argsort(-best, kind="stable")[:top]
         return tuple(Hit(self.products[i], float(best[i])) for i in order)
+
+    def product_cosines(self, embedding: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return each product's best cosine, float64 `[products]`; raises as `search`."""
+        scores = cosines(unit(embedding, self.centre), self.vectors)
+        starts = np.flatnonzero(np.diff(self.owners, prepend=-1))
+        return np.asarray(np.maximum.reduceat(scores, starts))
 
     def cosine_of(self, embedding: NDArray[np.float32], item_id: str) -> float | None:
         """Return the cosine of one product's best picture, None where the gallery has none of it.

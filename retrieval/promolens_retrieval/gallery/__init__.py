@@ -1,0 +1,1 @@
+"""Making galleries: catalogue pictures to stored vectors to a signed folder for phones."""

@@ -1,0 +1,59 @@
+"""The reference client with a gallery: products that training never saw are named too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promolens_runtime.bundle import Bundle
+from promolens_runtime.embedder import Embedder
+from promolens_runtime.gallery.fusion import Fused, fuse
+from promolens_runtime.gallery.gallery import Gallery, Hit
+from promolens_runtime.images import load_rgb
+from promolens_runtime.recognizer import Prediction, Recognizer
+
+
+@dataclass(frozen=True)
+class GalleryPrediction:
+    """An answer.
+
+    Attributes:
+        fused: what to show, and who says so.
+        classifier: what the bundle's classifier says.
+        hits: the gallery's products, best first.
+    """
+
+    fused: Fused
+    classifier: Prediction
+    hits: tuple[Hit, ...]
+
+
+class GalleryRecognizer:
+    """A verified bundle with one of its galleries. Threads may share it; they take turns."""
+
+    def __init__(self, bundle: Bundle, gallery: Gallery, *, num_threads: int = 2) -> None:
+        """Open the models. Raises BundleError as `Recognizer` and `Embedder` do."""
+        self.gallery = gallery
+        self._recognizer = Recognizer(bundle, num_threads=num_threads)
+        self._embedder = (
+            None
+            if gallery.manifest.role == "classifier"
+            else Embedder(bundle, num_threads=num_threads)
+        )
+
+    def predict(
+        self, image: Path | bytes | NDArray[np.uint8], *, top: int = 5
+    ) -> GalleryPrediction:
+        """Name what a picture shows; see `Recognizer.predict` for `image` and errors."""
+        if self._embedder is not None and not isinstance(image, np.ndarray):
+            image = load_rgb(image)  # decoded once for both models
+        said = self._recognizer.predict(image, top=top)
+        embedding = said.embedding if self._embedder is None else self._embedder.embed(image)
+        hits = self.gallery.search(embedding, top=max(top, 2))
+        named = said.top[0].label if said.known else None
+        own = None if named is None else self.gallery.cosine_of(embedding, named.item_id)
+        fused = fuse(named, own, hits, self.gallery.manifest.answer)
+        return GalleryPrediction(fused, said, hits[:top])
