@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 from promolens_catalog.names import bigrams, fold, normalise
 
@@ -48,13 +49,25 @@ def query_words(text: str) -> list[str]:
     return words if any(len(word) > 1 for word in words) else ["".join(words)][: len(words)]
 
 
-def asked(words: list[str]) -> list[str]:
+def asked(words: Sequence[str]) -> list[str]:
     """Return the bigrams that a name with all these words has, each once, in order.
 
     Words of one character have none. Pairs across two words are no part of it: a name may hold the
     words in another order.
     """
     return list(dict.fromkeys(pair for word in words if len(word) > 1 for pair in bigrams(word)))
+
+
+def spanning(words: Sequence[str]) -> list[str]:
+    """Return so many of `asked` as together have all letters of the words, for a first look.
+
+    Every second bigram of a word and its last: looking one up costs as much as reading some names.
+
+    >>> spanning(["코카콜라제로"])
+    ['코카', '콜라', '제로']
+    """
+    long = (word for word in words if len(word) > 1)
+    return list(dict.fromkeys(pair for word in long for pair in (*bigrams(word)[::2], word[-2:])))
 
 
 def likeness(query: str, name: str) -> float:
@@ -71,21 +84,21 @@ class Likeness:
     """`likeness` of one query and many names."""
 
     def __init__(self, query: str) -> None:
+        ours = bigrams(query)
         self._single = len(query) < 2
-        self._ours = bigrams(query)
-        self._counts = dict(Counter(self._ours))
+        self._count = len(ours)
+        self._pairs = Counter(ours)
+        self._repeated = {pair: n for pair, n in self._pairs.items() if n > 1}
 
     def of(self, name: str) -> float:
         """Return how well a name answers the query, 0 to 1."""
-        theirs = list(name) if self._single else bigrams(name)
-        if not self._ours or not theirs:
+        if not self._count or not name:
             return 0.0
-        left = self._counts.copy()
         shared = 0
-        for pair in theirs:
-            rest = left.get(pair, 0)
-            if rest:
-                left[pair] = rest - 1
+        for pair in self._pairs:
+            if pair in name:
                 shared += 1
-        count = len(self._ours)
-        return (2 * shared / (count + len(theirs)) + shared / count) / 2
+        for pair, n in self._repeated.items():
+            shared += max(0, min(n, bigrams(name).count(pair)) - 1)
+        theirs = len(name) if self._single else max(len(name) - 1, 1)
+        return (2 * shared / (self._count + theirs) + shared / self._count) / 2

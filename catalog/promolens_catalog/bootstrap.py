@@ -4,7 +4,7 @@ Gzipped lines of JSON. A phone unpacks them as a stream (`DecompressionStream`),
 own JSON parser and puts it into IndexedDB; an SQLite file would be smaller in no way, and would
 need an SQLite of its own in every page that reads it (docs/sync.md).
 
-    {"format":"promolens-bootstrap","format_version":1,"version":12,"rows":2401}
+    {"format":"promolens-bootstrap","format_version":1,"catalog_id":"8f2c...","version":12,"rows":2401}
     {"entity":"item","id":"1","data":{...}}
     ...
     {"end":true,"rows":2401}
@@ -31,6 +31,7 @@ from sqlalchemy import Connection, func, select
 from promolens_catalog.changes import UPSERT, whole
 from promolens_catalog.copies import copied
 from promolens_catalog.database import Database, now_version
+from promolens_catalog.identity import catalog_id
 from promolens_catalog.schema import catalog_version, change, item, promotion, snapshot, source
 from promolens_runtime.errors import InputError
 
@@ -50,6 +51,7 @@ class Bootstrap:
         version: of the catalog: what to page on from.
         rows: entities in it.
         size_bytes, sha256: of the compressed file.
+        catalog_id: of the catalog that it is a copy of.
     """
 
     path: Path
@@ -57,6 +59,7 @@ class Bootstrap:
     rows: int
     size_bytes: int
     sha256: str
+    catalog_id: str
 
 
 def current(database: Database, folder: Path) -> Bootstrap | None:
@@ -97,6 +100,7 @@ def make(database: Database, folder: Path) -> Bootstrap:
 def _name(connection: Connection) -> str:
     """Return the name of the file: another catalog, or a restored one, has another."""
     parts = (
+        catalog_id(connection),
         now_version(connection),
         connection.execute(select(catalog_version.c.floor)).scalar_one(),
         connection.execute(select(func.max(promotion.c.id))).scalar_one(),
@@ -105,21 +109,21 @@ def _name(connection: Connection) -> str:
         *sorted(map(tuple, connection.execute(select(source.c.chain, source.c.since)))),
     )
     told = hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
-    return f"bootstrap-{parts[0]:012d}-{told}{_SUFFIX}"
+    return f"bootstrap-{now_version(connection):012d}-{told}{_SUFFIX}"
 
 
 def _write(connection: Connection, path: Path) -> Bootstrap:
     begun = path.with_name(f".{path.name}.part")
-    version = now_version(connection)
+    version, told_by = now_version(connection), catalog_id(connection)
     count = select(func.count()).select_from(change).where(change.c.op == UPSERT)
     rows = int(connection.execute(count).scalar_one())
     try:
         with begun.open("wb") as raw:
             with gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as packed:
-                _lines(connection, packed, version, rows)
+                _lines(connection, packed, told_by, version, rows)
             raw.flush()
             os.fsync(raw.fileno())
-        made = Bootstrap(path, version, rows, begun.stat().st_size, _sha256(begun))
+        made = Bootstrap(path, version, rows, begun.stat().st_size, _sha256(begun), told_by)
         begun.replace(path)
     finally:
         begun.unlink(missing_ok=True)
@@ -129,9 +133,15 @@ def _write(connection: Connection, path: Path) -> Bootstrap:
     return made
 
 
-def _lines(connection: Connection, out: IO[bytes] | gzip.GzipFile, version: int, rows: int) -> None:
-    head = {"format": FORMAT, "format_version": FORMAT_VERSION, "version": version, "rows": rows}
-    out.write(_line(head))
+def _lines(
+    connection: Connection,
+    out: IO[bytes] | gzip.GzipFile,
+    told_by: str,
+    version: int,
+    rows: int,
+) -> None:
+    head = {"format": FORMAT, "format_version": FORMAT_VERSION, "catalog_id": told_by}
+    out.write(_line(head | {"version": version, "rows": rows}))
     written = 0
     for one in whole(connection):
         out.write(_line({"entity": one.entity, "id": one.entity_id, "data": copied(one)}))
@@ -158,6 +168,7 @@ def _read(path: Path) -> Bootstrap | None:
             int(told["rows"]),
             int(told["size_bytes"]),
             str(told["sha256"]),
+            str(told["catalog_id"]),
         )
         return made if path.stat().st_size == made.size_bytes else None
     except (OSError, ValueError, KeyError, TypeError):

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from promolens_runtime.errors import InputError
 
 KOREA = ZoneInfo("Asia/Seoul")
+_CLOCK = re.compile(r"([01]\d|2[0-3]):?([0-5]\d)")
 _MONTH = re.compile(r"([12]\d{3})-(0[1-9]|1[0-2])")
 
 
@@ -78,3 +79,11 @@ def start_of_day(day: date) -> datetime:
 def end_of_day(day: date) -> datetime:
     """Return the instant, in UTC, at which a Korean calendar day is over."""
     return start_of_day(day + timedelta(days=1))
+
+
+def clock_time(text: str) -> time:
+    """Read `06:40` or `0640`. Raises InputError."""
+    found = _CLOCK.fullmatch(text)
+    if found is None:
+        raise InputError(f"Expected a time of day such as 06:40. Received {text[:20]!r}.")
+    return time(int(found[1]), int(found[2]))

@@ -35,6 +35,7 @@ from sqlalchemy import (
 
 from promolens_catalog.column_types import ID
 from promolens_catalog.database import Database
+from promolens_catalog.identity import catalog_id
 from promolens_catalog.schema import (
     catalog_version,
     change,
@@ -131,12 +132,14 @@ class ChangePage:
         next_since: the position to page on from; to be kept in one transaction with the changes.
         more: there are further changes by now.
         version: the newest when it was made.
+        catalog_id: whose changes these are.
     """
 
     changes: tuple[Change, ...]
     next_since: Position
     more: bool
     version: int = 0
+    catalog_id: str = ""
 
 
 def changes_since(db: Database, since: Position | int | str, limit: int = 500) -> ChangePage:
@@ -153,18 +156,19 @@ def changes_since(db: Database, since: Position | int | str, limit: int = 500) -
     position = since if isinstance(since, Position) else Position.parse(str(since))
     with db.read() as connection:
         version, floor = versions_in(connection)
+        told_by = catalog_id(connection)
         _check_position(position, version, floor)
         rows = connection.execute(_after(position).limit(limit + 1)).all()
         changes = tuple(_with_data(connection, [tuple(row) for row in rows[:limit]]))
     if len(rows) <= limit:
-        return ChangePage(changes, Position(version), more=False, version=version)
+        return ChangePage(changes, Position(version), False, version, told_by)
     last = changes[-1]
     begun = version if position == Position(0) else position.begun
     # Past the version at which it began, a client is like any other.
     place = Position(
         last.version, last.entity, last.entity_id, begun if begun > last.version else 0
     )
-    return ChangePage(changes, place, more=True, version=version)
+    return ChangePage(changes, place, True, version, told_by)
 
 
 def catalog_versions(db: Database) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from promolens_catalog.changes import Change
 from promolens_catalog.items import OFFER
+from promolens_catalog.links import CERTAIN_METHODS
 
 _PROMOTION = (
     "chain",
@@ -32,8 +33,6 @@ _PROMOTION = (
     "gift_image_url",
 )
 _ITEM = ("maker", "category", "size_amount", "size_unit")
-# How a row came to its item is worth telling only where a machine guessed.
-_CERTAIN = ("barcode", "exact", "own")
 
 
 def copied(change: Change) -> dict[str, Any] | None:
@@ -54,7 +53,8 @@ def _promotion(row: Mapping[str, Any]) -> dict[str, Any]:
     kept = _some(row, _PROMOTION)
     if row["valid_until_inferred"]:
         kept["valid_until_inferred"] = True
-    if row["link_method"] not in _CERTAIN:
+    # How a row came to its item is worth telling only where a machine guessed.
+    if row["link_method"] not in CERTAIN_METHODS:
         kept["link"] = row["link_method"]
     return kept
 

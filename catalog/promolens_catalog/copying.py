@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from sqlalchemy import Connection, Table, delete, func, insert, inspect, select, text
 
 from promolens_catalog.database import Database
-from promolens_catalog.schema import catalog_version, metadata
+from promolens_catalog.schema import catalog_identity, catalog_version, metadata
 from promolens_catalog.store_index import make_place_index
 from promolens_runtime.errors import InputError
 
 ROWS_AT_ONCE = 1_000
+# A new catalog has a row in each.
+_OF_EVERY_CATALOG = (catalog_version, catalog_identity)
 
 Watch = Callable[[str, int, int], None]
 """Is told a table, how many rows are copied so far, and how many there are in all."""
@@ -24,7 +26,8 @@ def _nobody(_table: str, _copied: int, _all: int) -> None:
 def copy_catalog(source: Database, target: Database, watch: Watch = _nobody) -> dict[str, int]:
     """Copy everything, as of one moment, into a catalog that is still empty; numbers stay.
 
-    Versions and the change log come along, so that copies of phones go on from where they were.
+    Versions, change log and the catalog's id come along, so that copies of phones go on from where
+    they were. Where both go on publishing, one needs another id: `identity.renew_id`.
     It is one transaction of the target: stopped half-way, the target is still empty.
 
     Returns:
@@ -35,7 +38,8 @@ def copy_catalog(source: Database, target: Database, watch: Watch = _nobody) -> 
     """
     with source.read() as reading, target.write() as writing:
         _check_empty(writing, target.place)
-        writing.execute(delete(catalog_version))
+        for table in _OF_EVERY_CATALOG:
+            writing.execute(delete(table))
         tables = metadata.sorted_tables
         rows = sum(reading.scalar(select(func.count()).select_from(one)) or 0 for one in tables)
         copied: dict[str, int] = {}
@@ -52,7 +56,7 @@ def copy_catalog(source: Database, target: Database, watch: Watch = _nobody) -> 
 
 def _check_empty(connection: Connection, place: str) -> None:
     for table in metadata.sorted_tables:
-        if table is catalog_version:
+        if table in _OF_EVERY_CATALOG:
             continue
         if connection.execute(select(table).limit(1)).first() is not None:
             raise InputError(

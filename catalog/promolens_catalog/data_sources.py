@@ -29,7 +29,6 @@ from promolens_catalog.data_declarations import (
     source_of,
 )
 from promolens_catalog.database import Database
-from promolens_catalog.deals import best_first
 from promolens_catalog.items import ItemKey
 from promolens_catalog.promotion_list import Filters, Promotion, of_items
 from promolens_catalog.records import RecordFile
@@ -305,7 +304,7 @@ def _promotion_facts(
     live = of_items(connection, owners.values(), Filters(on=today))
     shown: set[int] = set()
     for key, item_id in sorted(owners.items()):
-        rows = sorted(live.get(item_id, ()), key=lambda row: best_first(row.offer))
+        rows = sorted(live.get(item_id, ()), key=lambda row: row.order)
         if rows and item_id not in shown:
             shown.add(item_id)
             seen = max(row.last_seen for row in rows)

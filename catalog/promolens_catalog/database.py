@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ class Pool:
         statement_s: how long PostgreSQL works on one statement; `None` for as long as it takes.
         pooler: PgBouncer in transaction mode is between: no statement is prepared, and
             `statement_s` is for the role to say, since a session there is nobody's own.
+        cache_kib: pages that each connection to a file may keep, and memory that a statement may
+            sort in.
     """
 
     size: int = 5
@@ -42,6 +45,8 @@ class Pool:
     wait_s: float = 30.0
     statement_s: float | None = None
     pooler: bool = False
+    # SQLite's own measure of 2 MiB does not hold the search index.
+    cache_kib: int = 32_768
 
     def options(self) -> dict[str, Any]:
         """Return what SQLAlchemy calls these."""
@@ -121,12 +126,17 @@ class Database:
         advisory lock, so that publications follow one another in the order of their versions.
 
         Raises:
-            InputError: another process writes for longer than `wait_s`; the disk is full; the
-                database is damaged or gone.
+            InputError: another process writes for longer than `wait_s`; PostgreSQL ended the
+                transaction for somebody else's (`conflicts.retried` runs it again); the disk is
+                full; the database is damaged or gone.
         """
         self._forget_other_file()
         with self.clear_errors(), self.engine.connect() as connection:
             connection.execution_options(sqlite_begin="IMMEDIATE")
+            if self.dialect == "postgresql":
+                # Whatever the role's default: a stricter one would take its view of the rows before
+                # it waits for the writer in front, and fail for what that one changed.
+                connection.execution_options(isolation_level="READ COMMITTED")
             with connection.begin():
                 if self.dialect == "postgresql":
                     connection.exec_driver_sql(f"SET LOCAL lock_timeout = {self.wait_s * 1000:.0f}")
@@ -173,7 +183,7 @@ def open_database(
             code, or not reachable.
         MissingError: PostgreSQL without the driver.
     """
-    database = _connect(url, wait_s, pool)
+    database = connect_database(url, wait_s=wait_s, pool=pool)
     try:
         from promolens_catalog.upgrading import check_ours, upgrade
 
@@ -187,7 +197,13 @@ def open_database(
     return database
 
 
-def _connect(url: str, wait_s: float, pool: Pool) -> Database:
+def connect_database(url: str, *, wait_s: float = WAIT_S, pool: Pool = POOL) -> Database:
+    """Return the database of an address, whatever is in it: no table is looked at or made.
+
+    Raises:
+        InputError: not an address.
+        MissingError: PostgreSQL without the driver.
+    """
     if "://" not in url:
         return _open_sqlite(url, wait_s, pool)
     scheme, _, rest = url.partition("://")
@@ -223,20 +239,19 @@ def _open_sqlite(name: str, wait_s: float, pool: Pool) -> Database:
         ),
         **pool.options(),
     )
-    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", partial(_prepare_sqlite, pool.cache_kib))
     event.listen(engine, "begin", _begin_sqlite)
     return Database(engine, str(path), path, wait_s)
 
 
-def _prepare_sqlite(raw: Any, _record: Any) -> None:
+def _prepare_sqlite(cache_kib: int, raw: Any, _record: Any) -> None:
     # SQLAlchemy says BEGIN itself, so that statements that define tables are in it too.
     raw.isolation_level = None
     raw.execute("PRAGMA foreign_keys = ON")
     raw.execute("PRAGMA synchronous = NORMAL")
     # A statement that meets the end of the cache spills; temporary tables stay in memory.
     raw.execute("PRAGMA temp_store = MEMORY")
-    # Up to 32 MiB for each connection; the default of 2 does not hold the search index.
-    raw.execute("PRAGMA cache_size = -32768")
+    raw.execute(f"PRAGMA cache_size = -{cache_kib}")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -6,12 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import TypeAlias
 
 from promolens_catalog.kinds import KINDS, Kind
 from promolens_catalog.offers import Offer
 
 PER_AMOUNT = 100
 _MEASURED_UNITS = ("ml", "g")
+
+Order: TypeAlias = tuple[Fraction, int, int, bool, str, str]
+"""A place among the offers of one item."""
 
 
 @dataclass(frozen=True)
@@ -108,17 +112,22 @@ def _exact(amount: float) -> Fraction:
     return Fraction(str(amount))
 
 
-def best_first(offer: Offer) -> tuple[Fraction, int, int, str, str]:
+def best_first(offer: Offer, *, guessed: bool = False) -> Order:
     """Return the sorting key that puts the best offer of one item first.
 
     The lowest unit price; among equals the worthier gift, then the one of which fewer pieces must
-    be bought; chain and key only make the order the same every time.
+    be bought, then what is certainly of this item; chain and key only make the order the same
+    every time. The app sorts in the same way (`compareDeals`).
+
+    Args:
+        guessed: a matching method took the offer for one of the item.
     """
     deal = deal_of(offer)
     return (
         deal.unit_price,
         -(deal.gift_value_krw or 0),
         deal.pieces,
+        guessed,
         offer.chain.value,
         offer.key(),
     )
@@ -126,14 +135,14 @@ def best_first(offer: Offer) -> tuple[Fraction, int, int, str, str]:
 
 def best_per_100_first(
     size_of: Callable[[Offer], tuple[float, str] | None],
-) -> Callable[[Offer], tuple[bool, Fraction, tuple[Fraction, int, int, str, str]]]:
+) -> Callable[[Offer], tuple[bool, Fraction, Order]]:
     """Return a sorting key by price per 100 ml or g; offers of no known size come last.
 
     Args:
         size_of: an offer's amount and unit, `None` where it is not known.
     """
 
-    def key(offer: Offer) -> tuple[bool, Fraction, tuple[Fraction, int, int, str, str]]:
+    def key(offer: Offer) -> tuple[bool, Fraction, Order]:
         amount, unit = size_of(offer) or (None, None)
         per_100 = price_per_100(deal_of(offer).unit_price, amount, unit)
         return (per_100 is None, per_100 or Fraction(0), best_first(offer))

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, delete, exists, func, insert, select, up
 
 from promolens_catalog import changes, items, search
 from promolens_catalog.chains import Chain
+from promolens_catalog.conflicts import retried
 from promolens_catalog.database import Database
 from promolens_catalog.schema import item_key, link_candidate, promotion
 from promolens_catalog.snapshots import live_at
@@ -102,6 +103,7 @@ def count_open(db: Database, chain: Chain | None = None, *, live_only: bool = Tr
         return int(connection.execute(select(func.count()).select_from(query)).scalar_one())
 
 
+@retried
 def accept(db: Database, candidate_id: int, now: datetime, decided_by: str) -> Decision:
     """Say that a row is the proposed item: it moves there, and its other proposals are rejected.
 
@@ -121,6 +123,7 @@ def accept(db: Database, candidate_id: int, now: datetime, decided_by: str) -> D
     return Decision(candidate_id, "accepted", moved, version)
 
 
+@retried
 def reject(db: Database, candidate_id: int, now: datetime, decided_by: str) -> Decision:
     """Say that a row is not the proposed item.
 

@@ -14,6 +14,9 @@ from sqlalchemy import Connection
 
 from promolens_catalog.offers import Offer
 
+CERTAIN_METHODS = ("barcode", "exact", "own", "review")
+"""How a row comes to its item without a guess: by a key, as its first one, or by a person."""
+
 
 @dataclass(frozen=True)
 class LinkCandidate:

@@ -30,48 +30,57 @@ from promolens_catalog.plain_sql import Rows, marks, rows_of
 from promolens_catalog.promotion_list import Filters, Promotion
 from promolens_catalog.reading import SEARCHED, Answer, TextAnswer, answer_of, text_answer_of
 from promolens_catalog.rows import OFFER_COLUMNS, offer_of
-from promolens_catalog.search import candidates_in
+from promolens_catalog.search import Candidate, best_in
 from promolens_runtime.errors import InputError
 
 _VERSION = "SELECT version FROM catalog_version"
-_ITEM_COLUMNS = "i.id, i.canonical_name, i.maker, i.category, i.size_amount, i.size_unit"
-# Keys and names come as JSON, in the one statement: each further one costs as much as its rows.
-_ITEM_PARTS = {
+# The content's name among its likes says nothing in an answer.
+_PROMOTION_COLUMNS = (
+    *("id", "chain"),
+    *(name for name in OFFER_COLUMNS if name not in ("content_hash", "offer_key")),
+    *("link_method", "link_score", "first_seen", "last_seen"),
+)
+_PROMOTION_TEXT = ", ".join(f"p.{name}" for name in _PROMOTION_COLUMNS)
+# `+` and no ORDER BY: else SQLite may walk all live rows, which are in this order.
+_LIVE = "LEFT JOIN promotion p ON p.item_id = i.id AND +p.until_version IS NULL"
+# Keys and names come as JSON: each further statement costs as much as its rows.
+_PARTS = {
     "sqlite": (
         "json_array("
-        "(SELECT json_group_array(json_array(kind, value)) FROM item_key WHERE item_id = i.id), "
+        "(SELECT json_group_array(json_array(kind, value)) FROM item_key WHERE item_id = t.id), "
         "(SELECT json_group_array(json_array(chain, name, first_seen, last_seen)) "
-        "FROM alias WHERE item_id = i.id))"
+        "FROM alias WHERE item_id = t.id))"
     ),
     "postgresql": (
         "json_build_array("
-        "(SELECT json_agg(json_build_array(kind, value)) FROM item_key WHERE item_id = i.id), "
+        "(SELECT json_agg(json_build_array(kind, value)) FROM item_key WHERE item_id = t.id), "
         "(SELECT json_agg(json_build_array(chain, name, first_seen, last_seen)) "
-        "FROM alias WHERE item_id = i.id))"
+        "FROM alias WHERE item_id = t.id))"
     ),
 }
+# One row for each promotion, at least one; materialised, or keys and names were read for each.
 _ITEM = {
     dialect: (
-        f"SELECT (SELECT version FROM catalog_version), {_ITEM_COLUMNS}, {parts} "  # noqa: S608 - our own text
-        "FROM (SELECT 1) one LEFT JOIN item i ON i.id = "
+        "WITH i AS MATERIALIZED (SELECT (SELECT version FROM catalog_version) AS version, "  # noqa: S608 - our own text
+        "t.canonical_name, t.size_amount, t.size_unit, t.id, t.maker, t.category, "
+        f"{parts} AS parts FROM (SELECT 1) one "
+        "LEFT JOIN item t ON t.id = {item_id}) "
+        f"SELECT i.*, {_PROMOTION_TEXT} FROM i {_LIVE}"
     )
-    for dialect, parts in _ITEM_PARTS.items()
+    for dialect, parts in _PARTS.items()
 }
 # A key is looked up within the condition: joined, SQLite would make a filter of all keys first.
 _BY_KEY = "(SELECT item_id FROM item_key WHERE kind = ? AND value = ?)"
 _BY_ID = "?"
-_PROMOTION_COLUMNS = ("id", "chain", *OFFER_COLUMNS, "link_method", "link_score", "first_seen",
-                      "last_seen", "item_id")  # fmt: skip
-_PROMOTIONS = (
-    f"SELECT {', '.join(f'p.{name}' for name in _PROMOTION_COLUMNS)}, "  # noqa: S608 - the same
-    "i.canonical_name, i.size_amount, i.size_unit "
-    # `+` and no ORDER BY: else SQLite may walk all live rows, which are in this order.
-    "FROM promotion p JOIN item i ON i.id = p.item_id WHERE +p.until_version IS NULL AND p.item_id"
+_OFFERED = (
+    f"SELECT i.canonical_name, i.size_amount, i.size_unit, i.id, {_PROMOTION_TEXT} "  # noqa: S608 - the same
+    f"FROM item i {_LIVE} WHERE i.id IN"
 )
-RAW_PROMOTION = (*_PROMOTION_COLUMNS, "item_name", "size_amount", "size_unit")
-_FIRST = itemgetter(0)
+# Where the columns of the promotion begin in `_ITEM`.
+_PROMOTION_AT = 8
 _FACT = "SELECT fields FROM data_row WHERE source = ? AND key = ?"
-_CACHE_KIB = 16_384
+# Products are asked for in no order, so that more would keep nothing that comes again.
+_CACHE_KIB = 4_096
 # A publication between two reads is told by their versions; so many in a row are no publications.
 _TRIES = 5
 
@@ -88,25 +97,6 @@ class Known:
     """
 
     answer: Answer
-    facts: tuple[Fact, ...]
-
-
-@dataclass(frozen=True)
-class Raw:
-    """The same as rows, for who makes bytes of it at once.
-
-    Attributes:
-        item: id, name, maker, category, size amount, size unit; `None` for an unknown product.
-        keys: kind and value of each, in order.
-        names: chain, name, first and last seen (as the database gives them) of each, in order.
-        promotions: live rows, oldest first, with the columns `RAW_PROMOTION`.
-    """
-
-    shared: Shared
-    item: tuple[Any, ...] | None
-    keys: list[Any]
-    names: list[Any]
-    promotions: Sequence[Any]
     facts: tuple[Fact, ...]
 
 
@@ -151,11 +141,6 @@ class Lookup:
             now, lambda rows, shared: _known(rows, _BY_KEY, values, key, shared, now)
         )
 
-    def raw_by_key(self, key: ItemKey, now: datetime) -> Raw:
-        """Return what `by_key` is made of; raises InputError as it."""
-        values = (key.kind, key.value)
-        return self._consistent(now, lambda rows, shared: _raw(rows, _BY_KEY, values, key, shared))
-
     def by_item(self, item_id: int, now: datetime) -> Known:
         """Return what is known about an item; raises InputError as `by_key`."""
         return self._consistent(
@@ -178,17 +163,19 @@ class Lookup:
         today = korean_day(now)
 
         def read(rows: Rows, shared: Shared) -> TextAnswer | None:
-            found = candidates_in(rows, text, limit=most)
-            ids = [one.item_id for one in found]
+            scores = best_in(rows, text, limit=most)
+            ids = list(scores)
             # Where only what is offered is shown, the best few candidates are mostly enough.
             step = limit + limit // 2 if offered_only else len(ids)
+            names: dict[int, str] = {}
             offered: dict[int, list[Promotion]] = {}
             for start in range(0, len(ids), max(step, 1)):
-                offered |= _promotions(rows, ids[start : start + step], *wanted)
+                _read_offered(rows, ids[start : start + step], *wanted, names, offered)
                 if offered_only and _offered(offered, today) >= limit:
                     break
             if int(rows(_VERSION)[0][0]) != shared.version:
                 return None
+            found = [Candidate(one, name, scores[one]) for one, name in names.items()]
             return text_answer_of(
                 found, offered, shared.chains, shared.version, now, limit, offered_only
             )
@@ -274,85 +261,77 @@ def _known(
     now: datetime,
 ) -> Known | None:
     """Return what is known, `None` where the catalog has another version than `shared`."""
-    raw = _raw(rows, item_id, values, asked, shared)
-    if raw is None:
-        return None
-    item = _item(raw) if raw.item is not None else None
-    promotions = [_promotion(one) for one in raw.promotions]
-    return Known(answer_of(item, promotions, shared.chains, shared.version, now), raw.facts)
-
-
-def _raw(
-    rows: Rows,
-    item_id: str,
-    values: tuple[object, ...],
-    asked: ItemKey | None,
-    shared: Shared,
-) -> Raw | None:
-    promotions = rows(f"{_PROMOTIONS} = {item_id}", values)
-    if len(promotions) > 1:
-        promotions = sorted(promotions, key=_FIRST)
-    row: Sequence[Any] = rows(_ITEM[rows.dialect] + item_id, values)[0]
-    version, *item, parts = row
+    # Rows of one product: what is not a promotion's is the same in each.
+    found = rows(_ITEM[rows.dialect].format(item_id=item_id), values)
+    version, *about, parts = found[0][:_PROMOTION_AT]
     if version != shared.version:
         return None
     # SQLite gives JSON as text, psycopg has read it; PostgreSQL's sum of no rows is null.
     loaded: list[Any] = json.loads(parts) if isinstance(parts, str) else parts
-    keys, names = loaded
-    found = sorted(keys or [])
+    keys = tuple(ItemKey(kind, value) for kind, value in sorted(loaded[0] or ()))
     facts: tuple[Fact, ...] = ()
     if shared.sources:
-        own = {ItemKey(kind, value) for kind, value in found}
-        facts = _facts(rows, own | {asked} if asked else own, shared)
-    known = tuple(item) if item[0] is not None else None
-    return Raw(shared, known, found, sorted(names or []), promotions, facts)
+        facts = _facts(rows, {*keys, asked} if asked else set(keys), shared)
+    item = _item(about, keys, loaded[1]) if about[3] is not None else None
+    promotions = [_promotion(about, row[_PROMOTION_AT:]) for row in _live(found, _PROMOTION_AT)]
+    return Known(answer_of(item, promotions, shared.chains, shared.version, now), facts)
 
 
-def _item(raw: Raw) -> Item:
-    assert raw.item is not None
-    keys = tuple(ItemKey(kind, value) for kind, value in raw.keys)
+def _live(rows: Sequence[Any], at: int) -> Sequence[Any]:
+    """Return the rows that have a promotion, oldest first; it begins in column `at`."""
+    live = [row for row in rows if row[at] is not None]
+    return sorted(live, key=itemgetter(at)) if len(live) > 1 else live
+
+
+def _item(about: Sequence[Any], keys: tuple[ItemKey, ...], names: list[Any] | None) -> Item:
     aliases = tuple(
-        Alias(Chain(chain), name, utc(first), utc(last)) for chain, name, first, last in raw.names
+        Alias(Chain(chain), name, utc(first), utc(last))
+        for chain, name, first, last in sorted(names or ())
     )
-    item_id, name, maker, category, amount, unit = raw.item
+    name, amount, unit, item_id, maker, category = about
     return Item(item_id, name, maker, category, amount, unit, keys, aliases)
 
 
-def _promotions(
+def _read_offered(
     rows: Rows,
     ids: Sequence[int],
-    chains: frozenset[str] = frozenset(),
-    kinds: frozenset[str] = frozenset(),
-) -> dict[int, list[Promotion]]:
-    """Return the live promotions of items by item, oldest first; of some chains and kinds only."""
-    found: dict[int, list[Promotion]] = {}
-    if not ids:
-        return found
-    for values in sorted(rows(f"{_PROMOTIONS} IN {marks(ids)}", tuple(ids)), key=_FIRST):
-        promotion = _promotion(values)
+    chains: frozenset[str],
+    kinds: frozenset[str],
+    names: dict[int, str],
+    offered: dict[int, list[Promotion]],
+) -> None:
+    """Add the names of items, in their order, and their live promotions, oldest first.
+
+    Args:
+        chains, kinds: of promotions that count; all where empty.
+    """
+    found = rows(f"{_OFFERED} {marks(ids)}", tuple(ids))
+    called: dict[int, str] = {row[3]: row[0] for row in found}
+    names.update((one, called[one]) for one in ids)
+    for row in _live(found, 4):
+        promotion = _promotion(row, row[4:])
         offer = promotion.offer
         if (not chains or offer.chain in chains) and (not kinds or offer.kind in kinds):
-            found.setdefault(promotion.item_id, []).append(promotion)
-    return found
+            offered.setdefault(promotion.item_id, []).append(promotion)
 
 
 def _offered(found: dict[int, list[Promotion]], today: date) -> int:
     return sum(any(one.valid_on(today) for one in some) for some in found.values())
 
 
-def _promotion(values: Sequence[Any]) -> Promotion:
-    *columns, name, size_amount, size_unit = values
-    row: dict[str, Any] = dict(zip(_PROMOTION_COLUMNS, columns, strict=True))
+def _promotion(about: Sequence[Any], values: Sequence[Any]) -> Promotion:
+    """Return a promotion; `about` begins with its item's name, size amount, size unit and id."""
+    row: dict[str, Any] = dict(zip(_PROMOTION_COLUMNS, values, strict=True))
     row["valid_from"] = _day(row["valid_from"])
     row["valid_until"] = _day(row["valid_until"])
     row["valid_until_inferred"] = bool(row["valid_until_inferred"])
     return Promotion(
         row["id"],
         offer_of(row["chain"], row),
-        row["item_id"],
-        name,
-        size_amount,
-        size_unit,
+        about[3],
+        about[0],
+        about[1],
+        about[2],
         row["link_method"],
         row["link_score"],
         utc(row["first_seen"]),

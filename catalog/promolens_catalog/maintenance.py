@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from promolens_catalog.database import Database
 from promolens_catalog.invariants import broken_rules
+from promolens_catalog.schema import catalog_identity
 from promolens_catalog.store_index import make_place_index
 from promolens_runtime.errors import InputError, MissingError
 
@@ -27,7 +28,8 @@ def backup(db: Database, path: Path) -> Path:
     """Copy the whole catalog as of one moment into a new file, while others read and write.
 
     SQLite gives a catalog that can be opened at once; PostgreSQL an archive for `pg_restore`, made
-    by `pg_dump`. The file appears under its name only when it is complete.
+    by `pg_dump`. The file appears under its name only when it is complete. The catalog's id stays
+    behind: what is restored gets one of its own when it is opened (`identity`).
 
     Raises:
         InputError: the file exists, its folder does not, or there is no room.
@@ -109,6 +111,8 @@ def _copy_sqlite(db: Database, target: Path) -> None:
         source.backup(copy, pages=-1)
         # Without WAL the copy is one file: it can be moved about.
         copy.execute("PRAGMA journal_mode = DELETE")
+        copy.execute(f"DELETE FROM {catalog_identity.name}")  # noqa: S608 - our own name
+        copy.commit()
         found = copy.execute("PRAGMA quick_check").fetchone()[0]
     if found != "ok":
         raise InputError(
@@ -122,6 +126,7 @@ def _copy_sqlite(db: Database, target: Path) -> None:
 def _dump_postgresql(db: Database, target: Path) -> None:
     url = db.engine.url
     command = [_pg_dump(), "--format=custom", "--no-password", f"--file={target}"]
+    command.append(f"--exclude-table-data={catalog_identity.name}")
     # Not among the arguments, where every user of the machine could read a password.
     environment = dict(os.environ)
     settings = {

@@ -31,8 +31,9 @@ from sqlalchemy import (
 
 from promolens_catalog.chains import Chain
 from promolens_catalog.database import Database, now_version
-from promolens_catalog.deals import Deal, deal_of, price_per_100
+from promolens_catalog.deals import Deal, Order, best_first, deal_of, price_per_100
 from promolens_catalog.kinds import KINDS, Kind
+from promolens_catalog.links import CERTAIN_METHODS
 from promolens_catalog.offers import Offer
 from promolens_catalog.rows import offer_of
 from promolens_catalog.schema import item, promotion
@@ -98,6 +99,16 @@ class Promotion:
     link_score: float | None
     first_seen: datetime
     last_seen: datetime
+
+    @property
+    def guessed(self) -> bool:
+        """A matching method took the row for one of its item: no barcode and no person did."""
+        return self.link_method not in CERTAIN_METHODS
+
+    @property
+    def order(self) -> Order:
+        """`deals.best_first` of it."""
+        return best_first(self.offer, guessed=self.guessed)
 
     @property
     def deal(self) -> Deal:

@@ -19,6 +19,7 @@ from promolens_catalog import changes
 from promolens_catalog import publication_steps as steps
 from promolens_catalog.assigning import NewRows, put_rows
 from promolens_catalog.chains import Chain
+from promolens_catalog.conflicts import retried
 from promolens_catalog.database import Database
 from promolens_catalog.links import Linker
 from promolens_catalog.snapshots import Snapshot, published_in, snapshot_in
@@ -48,6 +49,7 @@ def _nothing(_step: str) -> None:
     """Go on."""
 
 
+@retried
 def publish(
     db: Database,
     crawl_id: int,
@@ -72,6 +74,7 @@ def publish(
     return done
 
 
+@retried
 def hold(db: Database, crawl_id: int, reasons: Sequence[str], now: datetime) -> int:
     """Keep a crawl's rows back for a person and return the number of its held snapshot.
 
@@ -87,6 +90,7 @@ def hold(db: Database, crawl_id: int, reasons: Sequence[str], now: datetime) -> 
     return snapshot_id
 
 
+@retried
 def approve(
     db: Database,
     snapshot_id: int,
@@ -109,6 +113,7 @@ def approve(
     return done
 
 
+@retried
 def reject(db: Database, snapshot_id: int, now: datetime, reason: str = "") -> None:
     """Throw a held snapshot's rows away; its reasons and anomalies stay.
 
@@ -124,6 +129,7 @@ def reject(db: Database, snapshot_id: int, now: datetime, reason: str = "") -> N
         clear_staging(connection, record.id)
 
 
+@retried
 def rollback(
     db: Database,
     chain: Chain,
@@ -148,6 +154,7 @@ def rollback(
     return done
 
 
+@retried
 def mark_source(db: Database, chain: Chain, state: str, since: datetime, reason: str) -> None:
     """Record how a chain's list is doing. Its rows and its last good snapshot stay.
 

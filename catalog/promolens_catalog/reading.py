@@ -18,7 +18,6 @@ from promolens_catalog import barcodes, items
 from promolens_catalog.calendar import korean_day
 from promolens_catalog.chain_status import ChainStatus, chain_statuses
 from promolens_catalog.database import Database, now_version
-from promolens_catalog.deals import best_first
 from promolens_catalog.items import BARCODE, Item, ItemKey
 from promolens_catalog.promotion_list import Filters, Promotion, of_items
 from promolens_catalog.search import Candidate, candidates
@@ -169,7 +168,7 @@ def answer_of(
     today = korean_day(now)
     current = _best(rows, today)
     over = [row for row in rows if row.offer.valid_until < today]
-    expired = tuple(sorted(over, key=lambda row: best_first(row.offer)))
+    expired = tuple(sorted(over, key=lambda row: row.order))
     return Answer(status_of(True, bool(current), chains), version, item, current, expired, chains)
 
 
@@ -214,4 +213,4 @@ def _best(rows: Iterable[Promotion], today: date) -> tuple[Promotion, ...]:
     valid = [row for row in rows if row.valid_on(today)]
     if len(valid) < 2:
         return tuple(valid)
-    return tuple(sorted(valid, key=lambda row: best_first(row.offer)))
+    return tuple(sorted(valid, key=lambda row: row.order))

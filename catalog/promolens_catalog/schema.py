@@ -18,6 +18,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     UniqueConstraint,
@@ -238,6 +239,15 @@ catalog_version = Table(
     CheckConstraint("id = 1", name="one_row"),
 )
 
+# One row, or none in a restored backup until it is opened: `identity`.
+catalog_identity = Table(
+    "catalog_identity",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    _text("catalog_id"),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
 snapshot = Table(
     "snapshot",
     metadata,
@@ -386,4 +396,55 @@ data_row = Table(
     ),
     _text("key", primary_key=True),
     Column("fields", JSON_VALUE, nullable=False),
+)
+
+# ---- vectors (the room `retrieval` reads and writes them)
+
+# A collection of vectors of one model that are compared with each other. `last_seq` rises with each
+# changed row, in the same transaction; tombstones of `floor_seq` and below are gone.
+vector_space = Table(
+    "vector_space",
+    metadata,
+    Column("id", ID, primary_key=True),
+    _text("corpus"),
+    _text("model_id"),
+    Column("dim", Integer, nullable=False),
+    _text("dtype"),
+    Column("last_seq", ID, nullable=False, server_default="0"),
+    Column("floor_seq", ID, nullable=False, server_default="0"),
+    UniqueConstraint("corpus", "model_id", "dim"),
+    CheckConstraint("dim BETWEEN 1 AND 4096", name="dim"),
+    sqlite_autoincrement=True,
+)
+
+# One region of one image. `embedding` is a unit vector, little-endian float16, NULL in a tombstone;
+# `norm` its length before it became one. `attributes`: name to list of values, for filters.
+vector = Table(
+    "vector",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("space_id", ID, ForeignKey("vector_space.id", ondelete="CASCADE"), nullable=False),
+    _text("image_id"),
+    Column("region_id", Integer, nullable=False),
+    _text("item_id"),
+    Column("embedding", LargeBinary),
+    Column("norm", Float, nullable=False),
+    Column("attributes", JSON_VALUE, nullable=False),
+    Column("seq", ID, nullable=False),
+    UniqueConstraint("space_id", "image_id", "region_id"),
+    CheckConstraint("region_id >= 0", name="region_id"),
+    Index("ix_vector_space_id_seq", "space_id", "seq"),
+    sqlite_autoincrement=True,
+)
+
+# Index files that processes made of a space: a file counts only if its hash is here.
+vector_snapshot = Table(
+    "vector_snapshot",
+    metadata,
+    Column("space_id", ID, ForeignKey("vector_space.id", ondelete="CASCADE"), primary_key=True),
+    _text("sha256", primary_key=True),
+    Column("row_count", Integer, nullable=False),
+    Column("max_seq", ID, nullable=False),
+    Column("built_at", UtcTime(), nullable=False),
+    Column("parameters", JSON_VALUE, nullable=False),
 )

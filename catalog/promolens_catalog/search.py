@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rapidfuzz import fuzz, process
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, text
 
-from promolens_catalog.bigrams import Likeness, asked, indexed, letters_of, query_words
+from promolens_catalog.bigrams import Likeness, asked, indexed, letters_of, query_words, spanning
 from promolens_catalog.database import Database
 from promolens_catalog.plain_sql import Rows, marks, rows_of
 from promolens_catalog.schema import alias, item, item_search, search_bigram
@@ -32,10 +32,13 @@ _MAX_WORDS = 50
 # Likeness in pure Python is computed for the best of a quicker measure only.
 _RANKED = 40
 
+# All in one row: handing hundreds of them to Python costs more than finding them. Names have
+# letters, digits and line ends only.
 _SQLITE_FETCH = (
+    "SELECT group_concat(item_id), group_concat(names, char(9)) FROM ("
     "SELECT item_search.item_id, item_search.names FROM item_search_fts "
     "JOIN item_search ON item_search.item_id = item_search_fts.rowid "
-    "WHERE item_search_fts MATCH ? ORDER BY item_search_fts.rowid DESC LIMIT ?"
+    "WHERE item_search_fts MATCH ? ORDER BY item_search_fts.rowid DESC LIMIT ?)"
 )
 # Materialised, or else the planner may walk all items from the newest for the sake of the order.
 _POSTGRESQL_FETCH = (
@@ -43,6 +46,10 @@ _POSTGRESQL_FETCH = (
     "WHERE to_tsvector('simple', bigrams) @@ CAST(? AS tsquery)) "
     "SELECT item_id, names FROM found ORDER BY item_id DESC LIMIT ?"
 )
+# A search asks every part of the index: after many changes most parts become one again. At most so
+# many pages are written for it, a tenth of a second's work.
+_MERGED_FROM = 500
+_SQLITE_MERGE = "INSERT INTO item_search_fts (item_search_fts, rank) VALUES ('merge', -2000)"
 _NAMES = "SELECT id, canonical_name FROM item WHERE id IN"
 _RAREST_FIRST = "SELECT bigram, in_items FROM search_bigram WHERE"
 _IN_ORDER = f"ORDER BY in_items, bigram LIMIT {_MAX_WORDS}"
@@ -91,14 +98,18 @@ def candidates_in(
     rows: Rows, query: str, *, limit: int = 10, min_score: float = 0.2
 ) -> list[Candidate]:
     """Do the same as `search` with statements as text, on whatever connection runs them."""
+    best = best_in(rows, query, limit=limit, min_score=min_score)
+    names = _named(rows, best)
+    return [Candidate(item_id, names[item_id], score) for item_id, score in best.items()]
+
+
+def best_in(rows: Rows, query: str, *, limit: int, min_score: float = 0.2) -> dict[int, float]:
+    """Return the scores, by item, of what `search` finds, best first; raises InputError as it."""
     _check(query, limit)
     words = query_words(query)
     if not words:
-        return []
-    fetched = _fetch(rows, words, limit)
-    best = _rank("".join(words), fetched, limit, min_score)
-    names = _named(rows, best)
-    return [Candidate(item_id, names[item_id], score) for item_id, score in best.items()]
+        return {}
+    return _rank("".join(words), _fetch(rows, words, limit), limit, min_score)
 
 
 def names_of(rows: Rows, letters: str) -> dict[int, str]:
@@ -109,7 +120,7 @@ def names_of(rows: Rows, letters: str) -> dict[int, str]:
     """
     if len(letters) < 2:
         return names_with(rows, letters, chr(ord(letters) + 1)) if letters else {}
-    return _named(rows, _matching(rows, asked([letters]), "all"))
+    return _named(rows, _with_all(rows, [letters]))
 
 
 def names_with(rows: Rows, first: str, after: str) -> dict[int, str]:
@@ -127,7 +138,8 @@ def index_items(connection: Connection, item_ids: Iterable[int]) -> None:
     searched by names of another one.
     """
     change: Counter[str] = Counter()
-    for chunk in in_chunks(sorted(set(item_ids))):
+    ids = sorted(set(item_ids))
+    for chunk in in_chunks(ids):
         old = select(item_search.c.bigrams).where(item_search.c.item_id.in_(chunk))
         for words in connection.execute(old).scalars():
             change.subtract(words.split(" "))
@@ -138,6 +150,8 @@ def index_items(connection: Connection, item_ids: Iterable[int]) -> None:
         if rows:
             connection.execute(insert(item_search), rows)
     _count_bigrams(connection, change)
+    if connection.dialect.name == "sqlite" and len(ids) >= _MERGED_FROM:
+        connection.execute(text(_SQLITE_MERGE))
 
 
 def reindex(database: Database) -> int:
@@ -178,11 +192,22 @@ def _fetch(rows: Rows, words: list[str], limit: int) -> dict[int, str]:
     if not pairs:
         first = words[0]
         return _matching(rows, _few(_beginning(rows, first, chr(ord(first) + 1))), "any")
-    fetched = _matching(rows, pairs, "all")
+    fetched = _with_all(rows, words)
     if len(fetched) < limit:
         among = rows(f"{_RAREST_FIRST} bigram IN {marks(pairs)} {_IN_ORDER}", tuple(pairs))
         fetched |= _matching(rows, _few(among), "any")
     return fetched
+
+
+def _with_all(rows: Rows, words: Sequence[str]) -> dict[int, str]:
+    """Return the names, by item, of those that have all bigrams of some words."""
+    enough, pairs = spanning(words), asked(words)
+    fetched = _matching(rows, enough, "all")
+    if len(enough) == len(pairs):
+        return fetched
+    if len(fetched) == _MAX_FETCHED:
+        return _matching(rows, pairs, "all")
+    return {one: lines for one, lines in fetched.items() if all(pair in lines for pair in pairs)}
 
 
 def _few(rarest_first: Iterable[Any]) -> list[str]:
@@ -209,17 +234,21 @@ def _matching(rows: Rows, words: Sequence[str], which: str) -> dict[int, str]:
     else:
         quote, joint, statement = "'", {"all": " & ", "any": " | "}, _POSTGRESQL_FETCH
     query = joint[which].join(f"{quote}{word}{quote}" for word in words)
-    return dict(rows(statement, (query, _MAX_FETCHED)))
+    found = rows(statement, (query, _MAX_FETCHED))
+    if rows.dialect != "sqlite":
+        return dict(found)
+    ids, names = found[0]
+    return dict(zip(map(int, ids.split(",")), names.split("\t"), strict=True)) if ids else {}
 
 
 def _rank(query: str, fetched: dict[int, str], limit: int, min_score: float) -> dict[int, float]:
     """Return the score of the best items, best first; of equals the one with fewer letters."""
-    owners: list[int] = []
-    names: list[str] = []
-    for item_id, lines in fetched.items():
-        for name in lines.split("\n"):
-            owners.append(item_id)
-            names.append(name)
+    if not fetched:
+        return {}
+    names = "\n".join(fetched.values()).split("\n")
+    owners = list(fetched)
+    if len(names) > len(owners):
+        owners = [one for one, lines in fetched.items() for _ in range(1 + lines.count("\n"))]
     # Every item has at least one name among the rough best, unless it is not among them at all.
     rough = process.extract(query, names, scorer=fuzz.ratio, limit=max(_RANKED, 3 * limit))
     best: dict[int, tuple[float, int, int]] = {}

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from promolens_catalog.chains import Chain
+from promolens_catalog.conflicts import retried
 from promolens_catalog.database import Database
 from promolens_catalog.offers import Offer
 from promolens_catalog.rows import check_offer, clean_offer, offer_of, offer_row
@@ -92,6 +93,7 @@ class CrawlRecord:
     requests: int
 
 
+@retried
 def start_crawl(
     db: Database,
     chain: Chain,
@@ -147,6 +149,7 @@ def crawls(db: Database, chain: Chain | None = None, limit: int = 50) -> list[Cr
         return [_crawl_of(row) for row in connection.execute(query)]
 
 
+@retried
 def stage_page(db: Database, crawl_id: int, page: StagedPage, now: datetime | None = None) -> None:
     """Store a page in one transaction; the same (listing, number) replaces what was there.
 
@@ -215,6 +218,7 @@ def staged_offers(db: Database, crawl_id: int) -> list[Offer]:
     return [offer_of(chain, row._mapping) for row in rows]
 
 
+@retried
 def drop_listing(db: Database, crawl_id: int, listing: str) -> None:
     """Forget the pages of one listing and what was wrong on them, to read it again."""
     with db.write() as connection:
@@ -224,6 +228,7 @@ def drop_listing(db: Database, crawl_id: int, listing: str) -> None:
             )
 
 
+@retried
 def add_anomalies(db: Database, crawl_id: int, rows: Sequence[AnomalyRow]) -> None:
     """Keep what was found wrong outside a page, such as a total that was not reached."""
     if rows:
@@ -238,6 +243,7 @@ def anomalies(db: Database, crawl_id: int) -> list[AnomalyRow]:
         return _anomalies_in(connection, crawl_id)
 
 
+@retried
 def finish_crawl(
     db: Database,
     crawl_id: int,

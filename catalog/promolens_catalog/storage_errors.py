@@ -35,6 +35,7 @@ _POSTGRESQL = {
     "53100": FULL,
     "53": UNREACHABLE,
     "55P03": LOCKED,
+    "40001": LOCKED,
     "40P01": LOCKED,
     "25006": READ_ONLY,
     "XX001": DAMAGED,

@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from promolens_catalog.database import Database
+from promolens_catalog.identity import has_id, make_id
 from promolens_catalog.migrations import REVISION
 from promolens_runtime.errors import InputError
 
@@ -33,7 +34,7 @@ def check_ours(database: Database) -> None:
 
 
 def upgrade(database: Database, *, migrate: bool = True) -> None:
-    """Run the migrations that the catalog lacks, all of them in one transaction.
+    """Run the migrations that the catalog lacks, all of them in one transaction; give it its id.
 
     Two processes that come at once take turns: the second finds nothing left to do.
 
@@ -43,15 +44,23 @@ def upgrade(database: Database, *, migrate: bool = True) -> None:
     """
     with database.read() as connection:
         found = revision_of(connection)
-    if found == REVISION:
-        return
+        if found == REVISION and has_id(connection):
+            return
     if not migrate:
         raise InputError(
             f"Expected tables of revision {REVISION} in {database.place}. Received "
-            f"{found or 'no catalog'}. Open it once with a program that may change it."
+            f"{_lacking(found)}. Open it once with a program that may change it."
         )
     with database.write() as connection:
-        _run(connection, database.place)
+        if found != REVISION:
+            _run(connection, database.place)
+        make_id(connection)
+
+
+def _lacking(found: str | None) -> str:
+    if found == REVISION:
+        return "a restored backup, which has no id yet"
+    return found or "no catalog"
 
 
 def revision_of(connection: Connection) -> str | None:

@@ -22,9 +22,9 @@ class Built:
     body: bytes
 
 
-def tag_of(version: int, day: date, path: str, query: bytes) -> str:
-    """Return the tag of an address's answer at a version on a day."""
-    return etag_of(version, day.toordinal(), path, query)
+def tag_of(catalog_id: str, version: int, day: date, path: str, query: bytes) -> str:
+    """Return the tag of an address's answer at a version of a catalog on a day."""
+    return etag_of(catalog_id, version, day.toordinal(), path, query)
 
 
 def answered(
@@ -48,13 +48,14 @@ def answered(
     day, path, query = korean_day(now), request.scope["path"], request.scope["query_string"]
     asked_with = request.headers.get("if-none-match")
     if asked_with is not None:
-        etag = tag_of(services.versions.current(), day, path, query)
+        version = services.versions.current()
+        etag = tag_of(services.versions.catalog_id, version, day, path, query)
         known = known_tag(asked_with, etag)
         if known is not None:
             return Response(status_code=304, headers=_headers(known, policy))
     built = build(now)
     # The tag of what was read, not of what was the newest before.
-    etag = tag_of(built.version, day, path, query)
+    etag = tag_of(services.versions.catalog_id, built.version, day, path, query)
     return Response(built.body, headers=_headers(etag, policy), media_type=JSON)
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from pathlib import Path
 
+from promolens_catalog.toml_tables import fill, read_toml
 from promolens_runtime.errors import InputError
-from promolens_server.config_tables import fill, read_toml
 from promolens_server.stores.config import StoresConfig
 
 CONFIG_VARIABLE = "PROMOLENS_SERVER_CONFIG"
@@ -237,6 +237,27 @@ class AppConfig:
 
 
 @dataclass(frozen=True)
+class TlsConfig:
+    """HTTPS without a proxy in front: for a demo or a small shop.
+
+    Attributes:
+        certificate: PEM, the service's own first; without one the service speaks plain HTTP.
+        key: PEM, of that certificate.
+        authority: PEM of who signed it, sent at /authority.crt so that phones can install it.
+    """
+
+    certificate: Path | None = None
+    key: Path | None = None
+    authority: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together")
+        if self.authority is not None and self.certificate is None:
+            raise ValueError("authority without a certificate")
+
+
+@dataclass(frozen=True)
 class ServerConfig:
     """All of it.
 
@@ -266,6 +287,7 @@ class ServerConfig:
     stores: StoresConfig = field(default_factory=StoresConfig)
     sync: SyncConfig = field(default_factory=SyncConfig)
     app: AppConfig = field(default_factory=AppConfig)
+    tls: TlsConfig = field(default_factory=TlsConfig)
     database_url: str = field(default=DEFAULT_DATABASE, repr=False)
     read_url: str | None = field(default=None, repr=False)
     admin_token: str | None = field(default=None, repr=False)

@@ -12,12 +12,15 @@ from fastapi import APIRouter, FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from promolens_server.allocation import stay_small
 from promolens_server.gate import Gate
 from promolens_server.models.problem import PROBLEM_RESPONSES
 from promolens_server.openapi import DESCRIPTION, TAGS
 from promolens_server.quick import Quick
 from promolens_server.services import Services
 
+# Reading a file is work of the processor alone: more at once are no quicker, and each takes memory.
+_FILE_THREADS = 4
 # In the order in which addresses are tried: the busiest first.
 ROUTERS = (
     "promolens_server.routes.products",
@@ -31,6 +34,7 @@ ROUTERS = (
     "promolens_server.routes.metrics",
     "promolens_server.routes.docs",
     "promolens_server.routes.app_files",
+    "promolens_server.routes.authority",
     "promolens_server.admin.routes",
 )
 
@@ -80,12 +84,19 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     from anyio.to_thread import current_default_thread_limiter
 
     assert isinstance(app, Application)
-    current_default_thread_limiter().total_tokens = app.services.config.database.threads
+    current_default_thread_limiter().total_tokens = _threads(app.services)
     # Each answer makes some hundred short-lived objects without circles: looking for circles after
     # every 700 of them costs a twentieth of a request.
     gc.set_threshold(*_GC_THRESHOLDS)
+    stay_small()
     yield
     app.services.close()
+
+
+def _threads(services: Services) -> int:
+    """Return how many requests may work in threads at once."""
+    most = services.config.database.threads
+    return min(most, _FILE_THREADS) if services.catalog.path is not None else most
 
 
 def create_app(services: Services) -> FastAPI:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
+from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
@@ -81,13 +83,18 @@ def _of_validation(error: RequestValidationError) -> Problem:
         for one in error.errors()[:_TOLD]
     ]
     first = found[0] if found else {"where": "request", "message": "not sound"}
-    received = shown(error.errors()[0].get("input", "")) if found else "another"
+    received = _received(error.errors()[0]) if found else "another"
     return Problem(
         422,
         "invalid",
         f"Expected a sound {first['where']}. Received {received}: {first['message']}. Correct it.",
         errors=found,
     )
+
+
+def _received(one: Mapping[str, Any]) -> str:
+    # What is missing has no input: it would be all that was sent.
+    return "none" if one.get("type") == "missing" else shown(one.get("input", ""))
 
 
 def _plain(text: str) -> str:

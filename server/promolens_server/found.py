@@ -16,7 +16,7 @@ from promolens_catalog.promotion_list import Filters
 from promolens_server.answers import Built
 from promolens_server.caching import json_bytes
 from promolens_server.models.search import SearchQuery
-from promolens_server.views import chains_json, match_json
+from promolens_server.views import chains_text, match_json
 
 # `q=` and nothing else: what an app sends while somebody types.
 _PLAIN_QUERY = re.compile(rb"q=([^&;=]+)")
@@ -39,7 +39,7 @@ def found_by_text(lookup: Lookup, query: SearchQuery, now: datetime) -> Built:
         "version": found.version,
         "day": korean_day(now).isoformat(),
         "matches": [match_json(match) for match in found.matches],
-        "chains": chains_json(found.chains),
+        "chains": chains_text(found.chains),
     }
     return Built(found.version, json_bytes(answer))
 

@@ -6,8 +6,8 @@ import threading
 from collections import OrderedDict
 from datetime import date
 
-# More than all products that the chains offer in a month: some three thousand, 2 to 3 KB each.
-MOST_BYTES = 12 * 2**20
+# More than all products that the chains offer in a month: some three thousand, 1 to 2 KB each.
+MOST_BYTES = 6 * 2**20
 
 
 class Kept:
@@ -23,6 +23,10 @@ class Kept:
         self._of: tuple[int, date] | None = None
         self._bodies: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
+
+    def __contains__(self, key: str) -> bool:
+        """Return whether there is a body of whatever version and day."""
+        return key in self._bodies
 
     def get(self, version: int, day: date, key: str) -> bytes | None:
         """Return the body that was kept for this version and day, `None` for none."""

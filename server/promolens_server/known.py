@@ -1,17 +1,13 @@
-"""Bodies of product answers, with what all of a version share made into JSON once."""
+"""Bodies of product answers, with what all of a version share made into JSON, and kept, once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from promolens_catalog.calendar import korean_day
-from promolens_catalog.chain_status import ChainStatus
-from promolens_catalog.items import BARCODE, ItemKey
 from promolens_catalog.lookup import Known
 from promolens_server.caching import json_bytes
 from promolens_server.kept import Kept
-from promolens_server.rapid import raw_json
 from promolens_server.services import Services
 from promolens_server.views import chains_json, known_json
 
@@ -23,30 +19,34 @@ class KnownBodies:
         self._lookup = services.lookup
         self._versions = services.versions
         self._kept = Kept()
-        self._chains: tuple[Sequence[ChainStatus], bytes] = ((), b"[]")
+        # The end of every answer of one version on one day.
+        self._end: tuple[int, date | None, bytes] = (-1, None, b"")
 
     def by_barcode(self, code: str, now: datetime) -> tuple[int, bytes]:
         """Return version and body for a barcode in its one spelling; raises InputError."""
         day = korean_day(now)
-        version = self._versions.peek()
-        if version is not None:
-            kept = self._kept.get(version, day, code)
-            if kept is not None:
-                return version, kept
-        raw = self._lookup.raw_by_key(ItemKey(BARCODE, code), now)
-        body = self._joined(json_bytes(raw_json(raw, day)), raw.shared.chains)
-        self._kept.keep(raw.shared.version, day, code, body)
-        return raw.shared.version, body
+        # Whether it is of the newest version costs a question.
+        if code in self._kept:
+            version = self._versions.peek()
+            end_version, end_day, end = self._end
+            if version is not None and (end_version, end_day) == (version, day):
+                kept = self._kept.get(version, day, code)
+                if kept is not None:
+                    return version, kept + end
+        known = self._lookup.by_barcode(code, now)
+        version, beginning, end = self._parts(known, day)
+        self._kept.keep(version, day, code, beginning)
+        return version, beginning + end
 
     def body(self, known: Known, now: datetime) -> tuple[int, bytes]:
         """Return version and body of what is known."""
-        head = json_bytes(known_json(known, korean_day(now)))
-        return known.answer.version, self._joined(head, known.answer.chains)
+        version, beginning, end = self._parts(known, korean_day(now))
+        return version, beginning + end
 
-    def _joined(self, head: bytes, statuses: Sequence[ChainStatus]) -> bytes:
-        chains, text = self._chains
-        # One tuple a version: the same object until the next publication.
-        if chains is not statuses:
-            text = json_bytes(chains_json(statuses))
-            self._chains = (statuses, text)
-        return b'%b,"chains":%b}' % (head[:-1], text)
+    def _parts(self, known: Known, day: date) -> tuple[int, bytes, bytes]:
+        version = known.answer.version
+        end_version, end_day, end = self._end
+        if (end_version, end_day) != (version, day):
+            end = b',"chains":%b}' % json_bytes(chains_json(known.answer.chains))
+            self._end = (version, day, end)
+        return version, json_bytes(known_json(known, day))[:-1], end

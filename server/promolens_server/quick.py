@@ -60,6 +60,7 @@ class Quick:
     def __init__(self, app: ASGIApp, services: Services) -> None:
         self._app = app
         self._services = services
+        self._versions = services.versions
         self._bodies = KnownBodies(services)
         self._on_file = services.catalog.path is not None
 
@@ -86,11 +87,11 @@ class Quick:
         asked_with = next((v for k, v in scope["headers"] if k == b"if-none-match"), None)
         if asked_with is None or asked_with.strip() == b"*":
             return None
-        version = self._services.versions.peek()
+        version = self._versions.peek()
         if version is None:
             return None
         day = korean_day(self._services.clock())
-        etag = tag_of(version, day, path, scope["query_string"])
+        etag = tag_of(self._versions.catalog_id, version, day, path, scope["query_string"])
         known = known_tag(asked_with.decode("latin-1"), etag)
         if known is None:
             return None
@@ -110,7 +111,7 @@ class Quick:
             version, body = self._bodies.by_barcode(code, now)
         except InputError:
             return None
-        etag = tag_of(version, korean_day(now), path, b"")
+        etag = tag_of(self._versions.catalog_id, version, korean_day(now), path, b"")
         size = (b"content-length", str(len(body)).encode("ascii"))
         scope["route"] = _BARCODE_PLACE
         return 200, [size, _JSON, *_headers(etag, LISTS)], body
@@ -125,7 +126,8 @@ class Quick:
             built = found_by_text(self._services.lookup, query, now)
         except InputError:
             return None
-        etag = tag_of(built.version, korean_day(now), SEARCH, scope["query_string"])
+        catalog_id = self._versions.catalog_id
+        etag = tag_of(catalog_id, built.version, korean_day(now), SEARCH, scope["query_string"])
         size = (b"content-length", str(len(built.body)).encode("ascii"))
         scope["route"] = _SEARCH_PLACE
         return 200, [size, _JSON, *_headers(etag, LISTS)], built.body

@@ -17,6 +17,8 @@ from promolens_server.protocol import guarded_protocol
 
 APP = "promolens_server.app:app"
 _BACKLOG = 1_024
+# Of TLS 1.2; 1.3 has nothing weak to leave out.
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 # Workers write their figures through mapped memory: on a disk that is full, that would kill them.
 _MEMORY_FOLDER = "/dev/shm"  # noqa: S108 - a folder of its own is made in it
 
@@ -30,7 +32,7 @@ def uvicorn_config(
         app: the application; by default the one that each worker makes of the environment.
         set_up_logs: JSON lines for all of the process; `False` where somebody else decides.
     """
-    limits = config.limits
+    limits, tls = config.limits, config.tls
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         host=config.host,
@@ -47,6 +49,9 @@ def uvicorn_config(
         backlog=_BACKLOG,
         timeout_keep_alive=math.ceil(limits.keep_alive_s),
         timeout_graceful_shutdown=math.ceil(limits.stop_s),
+        ssl_certfile=tls.certificate,
+        ssl_keyfile=tls.key,
+        ssl_ciphers=_CIPHERS,
     )
 
 

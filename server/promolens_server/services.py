@@ -18,6 +18,8 @@ from promolens_server.stores.opening import open_finder
 from promolens_server.versions import PrimaryVersions, Versions, versions_of
 
 Clock = Callable[[], datetime]
+# Of each of several connections: what is asked for often goes through `Lookup`.
+_CACHE_KIB = 2_048
 
 
 @dataclass(frozen=True)
@@ -124,5 +126,6 @@ def _opened(config: ServerConfig, url: str, *, migrate: bool = True) -> Database
         settings.pool_wait_s,
         settings.statement_s,
         settings.pooler,
+        _CACHE_KIB,
     )
     return open_database(url, migrate=migrate, wait_s=settings.pool_wait_s, pool=pool)

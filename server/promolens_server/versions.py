@@ -1,4 +1,4 @@
-"""Which version of the catalog is the newest, asked for at almost no cost."""
+"""Which version of which catalog is the newest, asked for at almost no cost."""
 
 from __future__ import annotations
 
@@ -10,15 +10,23 @@ from typing import Protocol
 
 from promolens_catalog.database import Database, now_version
 from promolens_catalog.held_file import HeldFile
+from promolens_catalog.identity import catalog_id
 from promolens_server.problems import Problem
 
 # How old the number of a database on another machine may be.
 KEEP_S = 0.25
-_QUERY = "SELECT version FROM catalog_version"
+_QUERY = "SELECT version, (SELECT catalog_id FROM catalog_identity) FROM catalog_version"
 
 
 class Versions(Protocol):
-    """The newest version of one catalog. Safe to share between threads."""
+    """The newest version of one catalog. Safe to share between threads.
+
+    Attributes:
+        catalog_id: of the catalog whose version was last told. Tags of answers name it: another
+            catalog that takes this one's place counts its versions anew.
+    """
+
+    catalog_id: str
 
     def current(self) -> int:
         """Return it, asking the database where that is needed.
@@ -41,6 +49,7 @@ class SqliteVersions:
     """Asks the file each time: some microseconds, so that both calls are always right."""
 
     def __init__(self, database: Database) -> None:
+        self.catalog_id = ""
         self._database = database
         self._lock = threading.Lock()
         self._held = HeldFile(database, wait_s=1.0)
@@ -49,7 +58,9 @@ class SqliteVersions:
         """Return the newest version; raises InputError."""
         with self._lock:
             try:
-                return int(self._held.opened().execute(_QUERY).fetchone()[0])
+                version, told_by = self._held.opened().execute(_QUERY).fetchone()
+                self.catalog_id = str(told_by)
+                return int(version)
             except sqlite3.Error:
                 self._held.forget()
                 with self._database.clear_errors():
@@ -69,6 +80,7 @@ class RemoteVersions:
     """Asks a server, and keeps its answer for `KEEP_S`."""
 
     def __init__(self, database: Database) -> None:
+        self.catalog_id = ""
         self._database = database
         self._known: tuple[float, int] | None = None
 
@@ -80,6 +92,7 @@ class RemoteVersions:
         asked = time.monotonic()
         with self._database.read() as connection:
             version = now_version(connection)
+            self.catalog_id = catalog_id(connection)
         self._known = (asked, version)
         return version
 
@@ -102,6 +115,7 @@ class PrimaryVersions:
     """
 
     def __init__(self, open_primary: Callable[[], Database]) -> None:
+        self.catalog_id = ""
         self._open = open_primary
         self._lock = threading.Lock()
         self._database: Database | None = None
@@ -111,6 +125,7 @@ class PrimaryVersions:
         with self._lock:
             database = self._database = self._database or self._open()
         with database.read() as connection:
+            self.catalog_id = catalog_id(connection)
             return now_version(connection)
 
     def peek(self) -> int | None:
@@ -143,5 +158,8 @@ def check_not_behind(version: int, primary: Versions) -> None:
 
 
 def versions_of(database: Database) -> Versions:
-    """Return what knows the newest version of a catalog."""
-    return SqliteVersions(database) if database.path is not None else RemoteVersions(database)
+    """Return what knows the newest version of a catalog; raises InputError if it is away."""
+    on_file = database.path is not None
+    versions: Versions = SqliteVersions(database) if on_file else RemoteVersions(database)
+    versions.current()
+    return versions

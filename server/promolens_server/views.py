@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from promolens_catalog.calendar import first_day, korean_month
 from promolens_catalog.chain_status import ChainStatus
 from promolens_catalog.chains import CHAINS
@@ -139,6 +141,12 @@ def chain_json(status: ChainStatus) -> Json:
 def chains_json(statuses: Sequence[ChainStatus]) -> list[Json]:
     """Return several chains, in their order."""
     return [chain_json(status) for status in statuses]
+
+
+@lru_cache(maxsize=8)
+def chains_text(statuses: tuple[ChainStatus, ...]) -> orjson.Fragment:
+    """Return `chains_json` as JSON: all answers of a version say the same."""
+    return orjson.Fragment(orjson.dumps(chains_json(statuses)))
 
 
 def match_json(match: Match) -> Json:

@@ -39,12 +39,13 @@ class Pictures:
         return self._made(number, picture_format)
 
     def _make(self, number: int | None, picture_format: str) -> bytes:
-        picture = self._picture(number)
+        picture = self.draw(number)
         buffer = BytesIO()
         picture.save(buffer, picture_format, quality=85)
         return buffer.getvalue()
 
-    def _picture(self, number: int | None) -> Image.Image:
+    def draw(self, number: int | None) -> Image.Image:
+        """Return the picture as `SIDE_PX` by `SIDE_PX` RGB, drawn anew at each call."""
         if number is None:
             return _placeholder("준비 중")
         if 1 <= number <= max_products():

@@ -258,6 +258,23 @@ _REASONS: dict[str, tuple[str, str]] = {
     "price-range": ("가격 범위를 벗어난 행", "prices out of range"),
     "price-median": ("가격 중앙값이 크게 달라짐", "the median price is far off"),
     "window": ("행사 기간이 이 달을 벗어남", "dates outside the month"),
+    "sections": (
+        "분류별 목록이 전체 목록과 맞지 않음",
+        "the sections' lists do not add up to the whole list",
+    ),
+    "listing-empty": ("빈 목록이 있음", "a listing without rows"),
+    "first": ("비교할 이전 목록이 없음", "no earlier list to compare with"),
+    "baseline-old": (
+        "이전 목록이 오래되어 비교하지 않음",
+        "the last list is too old to compare with",
+    ),
+    "month-not-turned": ("아직 지난달 목록으로 보임", "still last month's list, it seems"),
+    "browser": ("브라우저가 없거나 시작되지 않음", "the browser is missing, or does not start"),
+    "crawl-error": ("끝까지 수집하지 못함", "the source could not be read whole"),
+    "archive": ("수집 기록을 저장하거나 읽지 못함", "the archive cannot be written or read"),
+    "lock-lost": ("수집 잠금을 잃음", "the lock of the crawl was lost"),
+    "busy": ("다른 수집이 진행 중", "another crawl is running"),
+    "internal-error": ("프로그램 오류", "a defect of the program"),
     "id-repeated": ("한 번호를 여러 상품이 씀", "one number for several products"),
 }
 

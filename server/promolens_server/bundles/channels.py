@@ -68,6 +68,11 @@ class Channel:
     revision: int = 0
     deeds: tuple[Deed, ...] = ()
 
+    def named(self) -> tuple[Offered, ...]:
+        """Return all releases that are offered, or that a rollback may offer again."""
+        offered = (self.current, self.candidate)
+        return (*(one for one in offered if one is not None), *self.earlier)
+
     def offered_to(self, install_id: str | None) -> Offered | None:
         """Return what a phone is offered; without an id it is never among the first."""
         if self.candidate is None or install_id is None:

@@ -98,10 +98,11 @@ class ArtefactStore:
             NoReleaseError: there is none of that number.
             InputError: its description is damaged.
         """
+        folder = self._release_folder(release_id)
         known = self._releases.get(release_id)
-        if known is not None:
+        if known is not None and folder.is_dir():  # another process may have pruned it
             return known
-        path = self._release_folder(release_id) / "release.json"
+        path = folder / "release.json"
         try:
             with path.open("rb") as file:
                 release = Release.from_bytes(file.read(MAX_STATE_BYTES), str(path))
@@ -185,19 +186,17 @@ class ArtefactStore:
 
         Raises:
             ConflictError: its revision is not the expected one.
-            InputError: what `change` raises; another process writes for longer than 10 s.
+            InputError: what `change` raises; what it offers was pruned meanwhile; another process
+                writes for longer than 10 s.
         """
         path = self._channel_path(name)
-        if not self.folder.is_dir():
-            raise InputError(
-                f"Expected a bundle store at {self.folder.parent}. Received none. "
-                "Run: promolens bundle publish BUNDLE --store DIR"
-            )
+        self._check_there()
         path.parent.mkdir(exist_ok=True)
         with self._locked():
             before = self.channel(name)
             check_revision(before, expected_revision)
             after = change(before)
+            self._check_offered(after)
             part = path.with_name(f".{path.name}.part")
             write_synced(part, after.to_bytes())
             checkpoint("channel-written")
@@ -206,7 +205,65 @@ class ArtefactStore:
             checkpoint("channel-placed")
         return after
 
+    def prune(self, keep: int, *, dry_run: bool = False) -> list[Release]:
+        """Remove old releases; return them, the newest version first.
+
+        There stay, of each name, the `keep` that came last, and all that a channel offers or could
+        go back to. Running downloads end well; who asks anew for a removed release gets 404.
+
+        Args:
+            keep: at least 1.
+            dry_run: remove nothing.
+
+        Raises:
+            InputError: `keep` is below 1, there is no store, a channel or a release in it is
+                damaged (then nothing is removed), or another process writes for too long.
+            OSError: the store cannot be written.
+        """
+        if keep < 1:
+            raise InputError(f"Expected to keep at least 1 release. Received {keep}. Keep more.")
+        self._check_there()
+        (self.folder / "incoming").mkdir(exist_ok=True)
+        with self._locked():
+            gone = self._not_needed(keep)
+            if dry_run:
+                return gone
+            # Renamed away first: a release is there whole or not at all.
+            places = [self.folder / "incoming" / f"pruned-{one.id}" for one in gone]
+            for release, place in zip(gone, places, strict=True):
+                self._release_folder(release.id).rename(place)
+                self._releases.pop(release.id, None)
+            if gone:
+                _sync_folder(self.folder / "releases")
+            for place in places:
+                shutil.rmtree(place, ignore_errors=True)
+        return gone
+
     # ---- inner parts
+
+    def _not_needed(self, keep: int) -> list[Release]:
+        needed = {one.id for name in CHANNELS for one in self.channel(name).named()}
+        releases = self.releases()
+        for name in {one.name for one in releases}:
+            line = [one for one in releases if one.name == name]
+            line.sort(key=lambda one: (one.added_at, one.version), reverse=True)
+            needed |= {one.id for one in line[:keep]}
+        return [one for one in releases if one.id not in needed]
+
+    def _check_offered(self, channel: Channel) -> None:
+        for one in (channel.current, channel.candidate):
+            if one is not None and not self._release_folder(one.id).is_dir():
+                raise InputError(
+                    f"Expected version {one.version} in the store. Received a store without it: it "
+                    "was pruned. Publish it again."
+                )
+
+    def _check_there(self) -> None:
+        if not self.folder.is_dir():
+            raise InputError(
+                f"Expected a bundle store at {self.folder.parent}. Received none. "
+                "Run: promolens bundle publish BUNDLE --store DIR"
+            )
 
     def _channel_path(self, name: str) -> Path:
         if name not in CHANNELS:

@@ -23,6 +23,14 @@ RowId = Annotated[int, Field(ge=1, le=2**53 - 1)]
 Version = Annotated[
     int, Field(ge=0, description="Of the catalog: rises with every publication.", examples=[12])
 ]
+CatalogId = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9a-f]{32}$",
+        description="Which catalog this is. A copy of another one must begin anew.",
+        examples=["8f2c61a0d5b94e0c9a3b7d12f4e6a581"],
+    ),
+]
 
 
 class Answer(BaseModel):

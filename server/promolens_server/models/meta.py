@@ -6,7 +6,7 @@ from datetime import date
 
 from pydantic import Field
 
-from promolens_server.models.base import Answer, Instant, Version
+from promolens_server.models.base import Answer, CatalogId, Instant, Version
 from promolens_server.models.chains import ChainModel
 
 
@@ -41,6 +41,7 @@ class DataSourceModel(Answer):
 class MetaAnswer(Answer):
     """All of it."""
 
+    catalog_id: CatalogId
     version: Version
     floor: int = Field(ge=0, description="The lowest version that a copy may sync from.")
     day: date

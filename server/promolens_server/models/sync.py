@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from promolens_server.models.base import Answer
+from promolens_server.models.base import Answer, CatalogId
 
 POSITION_FORM = r"^[0-9]{1,15}(-[0-9]{1,15})?(\.[a-z_]{1,40}\.[A-Za-z0-9_-]{1,60})?$"
 
@@ -42,6 +42,7 @@ class ChangeModel(BaseModel):
 class SyncPage(Answer):
     """Changes in the order of version, entity and id."""
 
+    catalog_id: CatalogId
     changes: list[ChangeModel]
     next_since: str = Field(
         description="Keep it in one transaction with the changes.", examples=["12"]

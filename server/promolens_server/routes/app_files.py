@@ -1,4 +1,4 @@
-"""/app/: the camera app, and beside it the bundle that came with it."""
+"""/app/: the camera app, and beside it the bundle that came with it and pictures of products."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import RedirectResponse, Response
 
 from promolens_server.app_folder import AppFolder, FolderFile
-from promolens_server.bundles.ranges import Span, accepted_coding, holds_tag
+from promolens_server.bundles.ranges import (
+    Span,
+    UnsatisfiableError,
+    accepted_coding,
+    holds_tag,
+    wanted_span,
+)
 from promolens_server.bundles.sending import FileAnswer
 from promolens_server.problems import Problem, shown
 from promolens_server.services import Services
@@ -18,6 +24,8 @@ from promolens_server.services import Services
 CHECKED = "no-cache"
 # An address that says which content it means (`app.js?v=...`) never gives another.
 IMMUTABLE = "public, max-age=31536000, immutable"
+# Beside the app's folder, with what the one who runs the service may show: `<barcode>.webp`.
+PICTURES = "pictures"
 _VERSIONED = b"v="
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -34,6 +42,8 @@ _TYPES = {
     ".webp": "image/webp",
 }
 _BINARY = "application/octet-stream"
+# Archives of map tiles, read here and there; what is in them is compressed already.
+_IN_PARTS = (".pmtiles",)
 
 
 def content_security_policy(hosts: tuple[str, ...]) -> str:
@@ -70,6 +80,9 @@ def router(services: Services) -> APIRouter:
     folders = {"/app/": AppFolder(config.folder)}
     if config.bundle is not None:
         folders["/bundle/"] = AppFolder(config.bundle)
+    pictures = config.folder.parent / PICTURES
+    if pictures.is_dir():
+        folders[f"/{PICTURES}/"] = AppFolder(pictures)
 
     def redirect() -> Response:
         # Relative, so that it holds behind a prefix as well.
@@ -100,20 +113,45 @@ def _answer(request: Request, folder: AppFolder, address: str, policy: str) -> R
     headers = _headers(request, file, coding, policy)
     if holds_tag(request.headers.get("if-none-match"), headers["etag"]):
         return Response(status_code=304, headers=headers)
-    span = Span(0, size_bytes - 1) if size_bytes else None
-    return FileAnswer(path, size_bytes, span, status_code=200, headers=headers)
+    part = _part(request, size_bytes, headers) if coding is None else None
+    if part is not None:
+        headers["content-range"] = f"bytes {part.start}-{part.end}/{size_bytes}"
+    span = part or (Span(0, size_bytes - 1) if size_bytes else None)
+    status_code = 200 if part is None else 206
+    return FileAnswer(path, size_bytes, span, status_code=status_code, headers=headers)
+
+
+def _part(request: Request, size_bytes: int, headers: dict[str, str]) -> Span | None:
+    """Return the range to send of a map archive, which is too large to be sent whole."""
+    if_range = request.headers.get("if-range")
+    if headers["accept-ranges"] == "none" or request.method != "GET":
+        return None
+    if if_range is not None and if_range != headers["etag"]:
+        return None
+    try:
+        return wanted_span(request.headers.get("range"), size_bytes)
+    except UnsatisfiableError:
+        raise Problem(
+            416,
+            "range-not-satisfiable",
+            f"Expected a range within {size_bytes} bytes. Received one behind their end. "
+            "Ask for an earlier one.",
+            headers={"content-range": f"bytes */{size_bytes}"},
+        ) from None
 
 
 def _headers(request: Request, file: FolderFile, coding: str | None, policy: str) -> dict[str, str]:
     versioned = request.scope["query_string"].startswith(_VERSIONED)
+    suffix = PurePosixPath(file.path.name).suffix
     headers = {
-        "content-type": _TYPES.get(PurePosixPath(file.path.name).suffix, _BINARY),
+        "content-type": _TYPES.get(suffix, _BINARY),
         "etag": f'"{file.etag}{f"-{coding}" if coding else ""}"',
         "cache-control": IMMUTABLE if versioned else CHECKED,
         "content-security-policy": policy,
         "vary": "Accept-Encoding",
-        # Says to the gate that it was made small when it was made, or never.
-        "accept-ranges": "none",
+        # "none" says to the gate that it was made small when it was made, or never; parts must not
+        # be made small at all, so that "bytes" says the same to it.
+        "accept-ranges": "bytes" if suffix in _IN_PARTS else "none",
     }
     if coding is not None:
         headers["content-encoding"] = coding

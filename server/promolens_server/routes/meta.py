@@ -12,6 +12,7 @@ from promolens_catalog.bootstrap import Bootstrap
 from promolens_catalog.calendar import korean_day, start_of_day
 from promolens_catalog.chain_status import chain_statuses
 from promolens_catalog.data_sources import loaded_sources
+from promolens_catalog.identity import catalog_id
 from promolens_server.cache_folder import bootstrap_folder
 from promolens_server.caching import cached_response, json_bytes
 from promolens_server.models.meta import MetaAnswer
@@ -40,15 +41,18 @@ def router(services: Services) -> APIRouter:
 def _meta(services: Services, made: Bootstrap | None, now: datetime) -> Json:
     day = korean_day(now)
     with services.catalog.read() as connection:
+        told_by = catalog_id(connection)
         version, floor = changes.versions_in(connection)
         chains = chain_statuses(connection, now)
         sources = loaded_sources(connection)
+    usable = made is not None and made.catalog_id == told_by and made.version <= version
     return {
+        "catalog_id": told_by,
         "version": version,
         "floor": floor,
         "day": day.isoformat(),
         "chains": [chain_json(one) | {"stale": not one.speaks_for_today} for one in chains],
-        "bootstrap": _bootstrap_json(made) if made and made.version <= version else None,
+        "bootstrap": _bootstrap_json(made) if made and usable else None,
         "data_sources": [source_json(one, start_of_day(day)) for one in sources],
     }
 

@@ -38,6 +38,10 @@ _FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "Gzipped lines of JSON, see docs/sync.md.",
         "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
         "headers": {
+            "Promolens-Catalog": {
+                "description": "`catalog_id` of the catalog that it is a copy of.",
+                "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+            },
             "Promolens-Version": {
                 "description": "Sync on from here.",
                 "schema": {"type": "string", "pattern": "^[0-9]+$"},
@@ -113,6 +117,7 @@ def _page(services: Services, query: SyncQuery) -> Built:
             409, "position-ahead", str(error), newest=newest, bootstrap_url=BOOTSTRAP_URL
         ) from error
     body = {
+        "catalog_id": page.catalog_id,
         "changes": [change_json(change) for change in page.changes],
         "next_since": str(page.next_since),
         "more": page.more,
@@ -124,6 +129,7 @@ def _file_headers(made: Bootstrap) -> dict[str, str]:
     return {
         "etag": f'"{made.sha256}"',
         "cache-control": FILE_POLICY,
+        "promolens-catalog": made.catalog_id,
         "promolens-version": str(made.version),
         "promolens-rows": str(made.rows),
         "promolens-sha256": made.sha256,
