@@ -145,8 +145,9 @@ check: $(DEV_STAMP) ## ruff, mypy --strict, pyright and the architecture test
 	$(BIN)/pytest tests/test_architecture.py
 
 .PHONY: soak
-soak: $(DEV_STAMP) ## kill 100 crawls at random moments, crawl every shop in every hostile mode, scan for 15 minutes
+soak: $(DEV_STAMP) ## kill 100 crawls and 200 writers of vectors, crawl every shop in every hostile mode, scan for 15 minutes
 	@$(BIN)/python benchmarks/soak.py
+	@$(BIN)/python benchmarks/index_soak.py
 	@$(BIN)/python benchmarks/app_soak.py $(call q,OUT)/bundle
 	@PROMOLENS_ALL_MODES=1 $(BIN)/pytest tests/test_crawler_faults.py
 

@@ -13,15 +13,20 @@ import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import { build, transform } from 'esbuild';
 import { buildShell } from './build_shell.mjs';
+import { writeTown } from './build_town.mjs';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const CACHE = join(HERE, '.cache');
 const RUNTIME = join(HERE, 'node_modules/@litertjs/core/wasm');
+const BARCODES = join(HERE, 'node_modules/zxing-wasm/dist/reader/zxing_reader.wasm');
 // No threaded build: it needs cross-origin isolation and brought nothing (docs/app-recognition.md).
 const RUNTIME_BUILDS = ['internal', 'compat_internal', 'jspi_internal'];
 const COMPRESSIBLE = /\.(html|js|css|json|svg|wasm|webmanifest|txt)$/;
 const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex');
 const PUBLIC_KEY = /^ed25519:[A-Za-z0-9+/]{43}=$/;
+
+/** What a package has in it beside its own code. */
+const ALSO = { 'zxing-wasm': '; zxing-cpp within it: Apache-2.0 (https://github.com/zxing-cpp/zxing-cpp)' };
 
 class InputError extends Error {}
 
@@ -34,8 +39,15 @@ async function main() {
   await mkdir(out, { recursive: true });
   await bundleScripts(out, options.page, { version, keys });
   await copyRuntime(join(out, 'litert'));
+  await cp(BARCODES, join(out, 'barcode', basename(BARCODES)));
+  await writeTown(join(out, 'maps/demo.pmtiles'));
   await writeFile(join(out, 'licences.txt'), await licences());
-  await buildShell(out, { here: HERE, common: common({ version, keys }), configFile: process.env.PROMOLENS_APP_CONFIG });
+  await buildShell(out, {
+    here: HERE,
+    common: common({ version, keys }),
+    configFile: process.env.PROMOLENS_APP_CONFIG,
+    seedFile: process.env.PROMOLENS_APP_SEED,
+  });
   if (options.compression) await compressAll(out);
   await rm(options.out, { recursive: true, force: true });
   await rename(out, options.out);
@@ -98,6 +110,12 @@ async function bundleScripts(out, page, facts) {
     entryPoints: { recognise: join(src, 'recognition/worker.ts') },
     outdir: out,
   });
+  await build({
+    ...common(facts),
+    format: 'iife',
+    entryPoints: { read: join(src, 'camera/barcode_worker.ts') },
+    outdir: join(out, 'barcode'),
+  });
   if (page === null) return;
   const folder = join(out, basename(page));
   await build({ ...common(facts), format: 'esm', entryPoints: { page: join(page, 'page.ts') }, outdir: folder });
@@ -117,16 +135,26 @@ async function copyRuntime(out) {
 /** What others wrote and this app ships, with their licences. */
 async function licences() {
   const { dependencies } = JSON.parse(await readFile(join(HERE, 'package.json'), 'utf8'));
-  const names = [...Object.keys(dependencies), '@litertjs/wasm-utils'].sort();
   const texts = [];
-  for (const name of names) {
-    const folder = join(HERE, 'node_modules', name);
-    const { version, license } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
+  for (const folder of await shipped(Object.keys(dependencies), HERE)) {
+    const { name, version, license } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
     const file = (await readdir(folder)).find((entry) => /^licen[cs]e/i.test(entry));
     const text = file === undefined ? '' : `\n${await readFile(join(folder, file), 'utf8')}`;
-    texts.push(`${name} ${version}, ${license}\n${text}`);
+    texts.push(`${name} ${version}, ${license}${ALSO[name] ?? ''}\n${text}`);
   }
-  return texts.join('\n');
+  return texts.sort().join('\n');
+}
+
+/** Folders of these packages and of all that they need in turn. */
+async function shipped(names, from, found = new Set()) {
+  for (const name of names.filter((one) => !one.startsWith('@types/'))) {
+    const folder = [join(from, 'node_modules', name), join(HERE, 'node_modules', name)].find(existsSync);
+    if (folder === undefined || found.has(folder)) continue;
+    found.add(folder);
+    const { dependencies = {} } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
+    await shipped(Object.keys(dependencies), folder, found);
+  }
+  return found;
 }
 
 async function* filesOf(folder) {

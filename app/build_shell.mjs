@@ -2,16 +2,17 @@
 // that knows every file of the shell by content.
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { cp, readFile, readdir, writeFile } from 'node:fs/promises';
+import { cp, readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { writeIcons } from './build_icons.mjs';
 
 // Asked about again at every start, so not part of what is kept under one version.
 const ASKED_ANEW = 'config.json';
+const SEED = 'seed.jsonl.gz';
 
 /** Build everything of the shell into `out`, where the recogniser lies already. */
-export async function buildShell(out, { here, common, configFile }) {
+export async function buildShell(out, { here, common, configFile, seedFile }) {
   const src = join(here, 'src');
   await build({
     ...common,
@@ -23,10 +24,20 @@ export async function buildShell(out, { here, common, configFile }) {
   });
   await cp(join(here, 'static'), out, { recursive: true });
   if (configFile) await cp(configFile, join(out, ASKED_ANEW));
+  if (seedFile) await addSeed(out, seedFile);
   await writeIcons(join(out, 'icons'));
   await cp(join(here, 'node_modules/leaflet/dist/leaflet.css'), join(out, 'leaflet.css'));
   await fillPage(out);
   await buildWorker(out, src, common);
+}
+
+/** Ship a bootstrap file with the app, so that the first start shows promotions without any network. */
+async function addSeed(out, file) {
+  await cp(file, join(out, SEED));
+  const path = join(out, ASKED_ANEW);
+  const config = JSON.parse(await readFile(path, 'utf8'));
+  const seed = { url: SEED, made_at: (await stat(file)).mtime.toISOString() };
+  await writeFile(path, `${JSON.stringify({ ...config, seed }, null, 2)}\n`);
 }
 
 async function fillPage(out) {
@@ -41,7 +52,7 @@ async function fillPage(out) {
 
 /** Origins that the configuration names: an API elsewhere, map tiles of others. */
 export function hostsOf(config) {
-  const addresses = [config.api, config.bundle, config.map?.url];
+  const addresses = [config.api, config.bundle, config.map?.url, config.pictures];
   const absolute = addresses.filter((address) => /^https?:\/\//.test(address ?? ''));
   return [...new Set(absolute.map((address) => new URL(address.replace('{s}', 'a')).origin))];
 }
@@ -67,12 +78,17 @@ export function contentSecurityPolicy(hosts) {
 
 async function buildWorker(out, src, common) {
   const files = (await shellFiles(out)).sort();
-  const runtime = (await readdir(join(out, 'litert'))).map((name) => join(out, 'litert', name));
+  const within = async (folder) => (await readdir(join(out, folder))).map((name) => join(out, folder, name)).sort();
+  const version = async (...folders) => (await hashOf((await Promise.all(folders.map(within))).flat())).slice(0, 16);
   const define = {
     ...common.define,
     SHELL_FILES: JSON.stringify(files),
     SHELL_VERSION: JSON.stringify((await hashOf(files.map((name) => join(out, name)))).slice(0, 16)),
-    RUNTIME_VERSION: JSON.stringify((await hashOf(runtime.sort())).slice(0, 16)),
+    KEPT_VERSIONS: JSON.stringify({
+      'litert/': await version('litert'),
+      'barcode/': await version('barcode'),
+      'maps/': await version('maps'),
+    }),
   };
   await build({ ...common, define, format: 'iife', entryPoints: { sw: join(src, 'sw.ts') }, outdir: out });
 }

@@ -205,6 +205,7 @@ def phone(url: str, *arguments: str, language: str = "ko") -> Iterator[Phone]:
             "Emulation.setDeviceMetricsOverride",
             width=360, height=740, deviceScaleFactor=2, mobile=True,
         )  # fmt: skip
+        held.cdp("Emulation.setTouchEmulationEnabled", enabled=True, maxTouchPoints=5)
         driver.get(url + "licences.txt")
         script = "localStorage.setItem('promolens.language', arguments[0])"
         driver.execute_script(script, language)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -24,7 +25,7 @@ from promolens_catalog.database import Database, open_database
 from promolens_catalog.kinds import Kind
 from promolens_catalog.migrations import REVISION
 from promolens_catalog.offers import Offer
-from promolens_catalog.schema import catalog_version, metadata, source
+from promolens_catalog.schema import catalog_identity, catalog_version, metadata, source
 
 NOW = datetime(2026, 2, 24, 3, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -99,6 +100,7 @@ def empty_catalog(connection: Connection) -> None:
     for table in reversed(metadata.sorted_tables):
         connection.execute(delete(table))
     connection.execute(insert(catalog_version).values(id=1, version=0, floor=0))
+    connection.execute(insert(catalog_identity).values(id=1, catalog_id=secrets.token_hex(16)))
     connection.execute(text("UPDATE alembic_version SET version_num = :now"), {"now": REVISION})
     if connection.dialect.name == "sqlite":
         connection.execute(text("DELETE FROM sqlite_sequence"))

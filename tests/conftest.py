@@ -25,6 +25,7 @@ pytest_plugins = (
     "bundle_store_support",
     "stores_support",
     "admin_support",
+    "retrieval_support",
 )
 
 # One thread each: the machines that run the tests are small and shared.
@@ -44,6 +45,7 @@ settings.load_profile("shared-machine")
 # The files that take longest, from the longest on; `pytest --durations=0` shows it.
 LONGEST_FIRST = (
     "training_runs",
+    "app_e2e",
     "export_pipeline",
     "crawler_transports",
     "crawler_faults",

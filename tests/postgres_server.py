@@ -45,16 +45,19 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def postgres_server(*, safe: bool = False) -> Iterator[PostgresServer]:
+def postgres_server(
+    *, safe: bool = False, programs: Path | None = None
+) -> Iterator[PostgresServer]:
     """Start a server, and stop it at the end.
 
     Args:
         safe: write as carefully as PostgreSQL does by itself; slower.
+        programs: the folder with its programs; the newest installed ones where none is given.
 
     Raises:
         NoPostgresError: it is not installed, or we are root and nobody else is there to run it.
     """
-    programs = _programs()
+    programs = programs or _programs()
     who = _unprivileged()
     # Not under pytest's own folder: a socket's path has at most 107 characters.
     with tempfile.TemporaryDirectory(prefix="promolens-pg-", ignore_cleanup_errors=True) as name:

@@ -44,8 +44,13 @@ def noise(width: int, height: int, seed: int) -> Pixels:
     return rng.integers(0, 256, (height, width, 3), np.uint8)
 
 
-def app_tensor(node: NodeTool, rgba: bytes, size: tuple[int, int], turn: int, px: int) -> Pixels:
-    _, data = node.ask("tensor", rgba, width=size[0], height=size[1], orientation=turn, input_px=px)
+def app_tensor(
+    node: NodeTool, rgba: bytes, size: tuple[int, int], turn: int, px: int, passes: str = "wasm"
+) -> Pixels:
+    facts, data = node.ask(
+        "tensor", rgba, width=size[0], height=size[1], orientation=turn, input_px=px, passes=passes
+    )
+    assert facts is None, facts
     return np.frombuffer(data, np.uint8).reshape(px, px, 3)
 
 
@@ -55,17 +60,20 @@ def app_tensor(node: NodeTool, rgba: bytes, size: tuple[int, int], turn: int, px
     turn=st.integers(1, 8),
     input_px=st.integers(1, 64) | st.just(224),
     seed=st.integers(0, 99),
+    passes=st.sampled_from(["wasm", "plain"]),
 )
-@settings(max_examples=150)
+@settings(max_examples=200)
 def test_any_size_orientation_and_input_is_bit_equal(
-    node: NodeTool, width: int, height: int, turn: int, input_px: int, seed: int
+    node: NodeTool, width: int, height: int, turn: int, input_px: int, seed: int, passes: str
 ) -> None:
+    """In WebAssembly and, for browsers without SIMD, in plain JavaScript."""
     rgb = noise(width, height, seed)
-    got = app_tensor(node, rgba_bytes(rgb), (width, height), turn, input_px)
+    got = app_tensor(node, rgba_bytes(rgb), (width, height), turn, input_px, passes)
     expected = preprocess(upright(rgb, turn), Preprocessing(input_px, input_px))
     np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.parametrize("passes", ["wasm", "plain"])
 @pytest.mark.parametrize(
     ("width", "height", "turn"),
     [
@@ -78,11 +86,11 @@ def test_any_size_orientation_and_input_is_bit_equal(
     ],
 )
 def test_sizes_of_cameras_and_phones_are_bit_equal(
-    node: NodeTool, width: int, height: int, turn: int
+    node: NodeTool, width: int, height: int, turn: int, passes: str
 ) -> None:
     # 4000 x 3000 is read in several strips.
     rgb = noise(width, height, seed=width)
-    got = app_tensor(node, rgba_bytes(rgb), (width, height), turn, 224)
+    got = app_tensor(node, rgba_bytes(rgb), (width, height), turn, 224, passes)
     np.testing.assert_array_equal(got, preprocess(upright(rgb, turn), Preprocessing.square(224)))
 
 

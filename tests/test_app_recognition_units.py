@@ -69,6 +69,14 @@ def test_a_build_without_a_key_says_what_to_do(
     assert not (tmp_path / "www").exists()
 
 
+def test_the_committed_resize_is_what_its_source_assembles_to() -> None:
+    script = "import('./build_resize.mjs').then(async (m) => console.log(await m.resizeBytes()))"
+    done = run("node", "-e", script)
+    assert done.returncode == 0, done.stderr[-2000:]
+    committed = (APP / "src" / "recognition" / "resize_bytes.ts").read_text("utf-8")
+    assert done.stdout.strip() == committed.strip()
+
+
 def test_no_registry_is_named_in_the_lock() -> None:
     lock = (APP / "package-lock.json").read_text("utf-8")
     assert '"resolved"' not in lock

@@ -6,7 +6,7 @@ import re
 import signal
 
 from app_shell_support import HERE, MARKUP, Shop, shop  # noqa: F401
-from app_support import APP, needs_chromium, needs_node
+from app_support import needs_chromium, needs_node
 from catalog_support import make_offer
 
 pytestmark = [needs_node, needs_chromium]
@@ -87,34 +87,6 @@ def test_the_nearest_stores_are_on_list_and_map(shop: Shop) -> None:  # noqa: F8
     held.go("#/scan")
     # The card names the nearest store of each chain.
     held.sees("최저가", "GS25 ", "m")
-
-
-def test_no_page_has_what_axe_calls_a_serious_barrier(shop: Shop) -> None:  # noqa: F811
-    axe = (APP / "node_modules/axe-core/axe.min.js").read_text("utf-8")
-    held = shop.phone
-    product = f"#/product/barcode-{make_offer(2).barcode}"
-    for theme in ("light", "dark"):
-        held.driver.execute_script("localStorage.setItem('promolens.theme', arguments[0])", theme)
-        for page, words in [
-            ("#/scan", "최저가"),
-            ("#/browse", "5개"),
-            ("#/stores", "매장 60곳"),
-            ("#/saved", "스캔한 상품"),
-            ("#/settings", "개인정보"),
-            ("#/report", "재기 시작"),
-            (product, "최저가"),
-        ]:
-            held.open(page)
-            held.sees(words)
-            held.driver.execute_script(axe)
-            assert held.driver.execute_async_script(BARRIERS) == [], f"{page} in {theme}"
-
-
-BARRIERS = """
-const done = arguments[0];
-axe.run().then(({ violations }) =>
-  done(violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html}`))));
-"""
 
 
 def test_it_can_be_installed(shop: Shop) -> None:  # noqa: F811

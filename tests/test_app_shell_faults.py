@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,18 +10,13 @@ from app_shell_support import (
     HERE,
     Phone,
     Shop,
-    build_shell,
     camera_arguments,
     phone,
     shop,  # noqa: F401
-    shop_bundle,
     still_video,
 )
 from app_support import FileServer, needs_chromium, needs_node, serve
 from catalog_support import make_offer
-from conftest import Keys
-from promolens_runtime.manifest import Manifest
-from server_support import serve_process
 
 pytestmark = [needs_node, needs_chromium]
 
@@ -182,32 +176,3 @@ def test_a_cut_off_model_is_refused_and_asked_for_again(
         del files.files["bundle/model.tflite"]
         held.click("다시 시도")
         held.sees("사이다")
-
-
-def test_it_works_from_another_origin_and_folder_as_in_a_web_view(
-    tmp_path: Path,
-    shop: Shop,  # noqa: F811
-    tiny_model_bytes: bytes,
-    tiny_manifest_template: Manifest,
-    keys: Keys,
-) -> None:
-    assets = tmp_path / "files" / "assets"
-    shop_bundle(assets / "bundle", tiny_model_bytes, tiny_manifest_template, keys.own)
-    with serve({"app-assets": assets}) as served:
-        config = tmp_path / "server.toml"
-        origin = f"http://localhost:{served.port}"
-        config.write_text(f'[cors]\norigins = ["{origin}"]\n', "utf-8")
-        environment = {
-            "PROMOLENS_DATABASE_URL": f"sqlite:///{shop.folder / 'catalog.db'}",
-            "XDG_CACHE_HOME": str(tmp_path),
-        }
-        with serve_process(tmp_path, "--config", str(config), environment=environment) as server:
-            api = f"http://127.0.0.1:{server.port}/"
-            told = {"api": api, "bundle": "../bundle/", "channel": "stable"}
-            build_shell(assets / "www", keys.own.public, told)
-            arguments = camera_arguments(still_video(tmp_path / "camera.mjpeg"))
-            with phone(f"{origin}/app-assets/www/", *arguments) as held:
-                held.open("index.html#/scan")
-                held.sees("최저가", "GS25", "900원")
-                held.go("#/browse")
-                held.sees("5개")

@@ -50,6 +50,7 @@ HEAVY = {
     "cv2",
     "sklearn",
     "scipy",
+    "faiss",
     "matplotlib",
     "litert_quantizer",
     "selenium",

@@ -94,6 +94,16 @@ def test_the_best_deal_comes_first_whatever_the_order_before() -> None:
         assert sorted(shuffled, key=best_first) == wanted
 
 
+def test_what_is_certainly_of_the_product_goes_before_a_guess_of_the_same_price() -> None:
+    dearer = (offer(Kind.DISCOUNT, 1801, Chain.CU), False)
+    sure = (offer(Kind.DISCOUNT, 1800, Chain.SEVEN), False)
+    guess = (offer(Kind.DISCOUNT, 1800, Chain.CU), True)
+    other_guess = (offer(Kind.DISCOUNT, 1800, Chain.GS25), True)
+    wanted = [sure, guess, other_guess, dearer]
+    for shuffled in itertools.permutations(wanted):
+        assert sorted(shuffled, key=lambda one: best_first(one[0], guessed=one[1])) == wanted
+
+
 def test_unknown_sizes_come_last_by_price_per_100() -> None:
     small, large, unknown = (
         offer(Kind.DISCOUNT, p, name=n) for p, n in ((9, "s"), (5, "l"), (1, "u"))

@@ -72,7 +72,7 @@ def restored(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[object]
                 [program, "--no-owner", "-h", server.folder, "-U", "promolens", "-d", name, path],
                 check=True,
             )
-        opened.append(open_database(url, migrate=False))
+        opened.append(open_database(url))
         return opened[-1]
 
     yield restore

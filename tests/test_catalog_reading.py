@@ -16,6 +16,7 @@ from promolens_catalog.database import Database
 from promolens_catalog.history import history, last_time
 from promolens_catalog.items import CLASS, ItemKey
 from promolens_catalog.kinds import Kind
+from promolens_catalog.links import Link
 from promolens_catalog.offers import Gift, Offer
 from promolens_catalog.promotion_list import Filters, Promotion, Sort, promotions
 from promolens_catalog.publishing import mark_source, publish, rollback
@@ -76,6 +77,19 @@ def test_one_barcode_gives_every_chain_best_deal_first(database: Database) -> No
     spelled = by_barcode(database, " " + "-".join(barcode(TEA)), NOW)
     assert spelled == answer
     assert by_item(database, answer.item.id, NOW) == answer
+
+
+def test_a_guessed_product_comes_after_a_certain_one_of_the_same_price(database: Database) -> None:
+    put(database, at(Chain.GS25))
+    answer = ask(database)
+    assert answer.item is not None
+    guess = Link(answer.item.id, "name-price-size/1", 0.9)
+    rows = [at(Chain.CU, barcode=None, site_id="7")]
+    crawl_id = stage_crawl(database, rows, NOW, chain=Chain.CU)
+    publish(database, crawl_id, NOW, linker=lambda _connection, offers: [guess] * len(offers))
+    found = ask(database).promotions
+    assert said(found) == [(Chain.GS25, 1667), (Chain.CU, 1667)]
+    assert [row.guessed for row in found] == [False, True]
 
 
 def test_a_no_an_unknown_product_and_a_silent_source_differ(database: Database) -> None:

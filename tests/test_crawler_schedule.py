@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promolens_catalog.calendar import clock_time
 from promolens_catalog.chains import Chain
 from promolens_crawler.schedule import (
     SchedulePlan,
     VisitWindow,
-    clock_time,
     is_missed,
     last_fire,
     next_fire,

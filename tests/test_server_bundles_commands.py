@@ -111,3 +111,35 @@ def test_a_full_disk_is_one_line(
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert status == 1
     assert "Expected free disk space" in capsys.readouterr().err
+
+
+def test_prune_keeps_the_last_ones_and_what_a_channel_needs(
+    make_bundle: MakeBundle, capsys: Any, tmp_path: Path
+) -> None:
+    for version in (1, 2, 3):
+        main(["bundle", "publish", str(make_bundle(version))])
+    main(["bundle", "rollback", "--to", "1"])
+    capsys.readouterr()
+    # 3 came last; 1 is offered; nobody can go back to 2.
+    assert main(["bundle", "prune", "--keep", "1", "--dry-run"]) == 0
+    assert "tiny version 2, " in capsys.readouterr().out
+    assert main(["bundle", "prune", "--keep", "1", "--json"]) == 0
+    assert [one["version"] for one in json.loads(capsys.readouterr().out)["removed"]] == [2]
+    assert main(["bundle", "releases", "--json"]) == 0
+    assert [one["version"] for one in json.loads(capsys.readouterr().out)["releases"]] == [3, 1]
+    assert list((tmp_path / "store" / "bundles" / "incoming").iterdir()) == []
+    assert main(["bundle", "prune", "--keep", "1"]) == 0
+    assert capsys.readouterr().out == "0 releases removed, 0 bytes\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--keep", "0"], "Expected to keep at least 1 release"),
+        (["--store", "nowhere"], "Expected a bundle store at nowhere"),
+    ],
+)
+def test_prune_refuses(make_bundle: MakeBundle, capsys: Any, words: list[str], said: str) -> None:
+    main(["bundle", "publish", str(make_bundle(1))])
+    assert main(["bundle", "prune", *words]) == 2
+    assert said in capsys.readouterr().err

@@ -21,6 +21,7 @@ from starlette.testclient import TestClient
 
 from bundle_store_support import WHEN, MakeBundle, Publish, tree
 from promolens_catalog.database import open_database
+from promolens_runtime.errors import InputError
 from promolens_server.bundles import channels
 from promolens_server.bundles.ranges import (
     Span,
@@ -160,6 +161,29 @@ def test_a_rollback_is_seen_at_once_and_files_in_flight_stay(
     assert phone.get("/v1/bundles/stable").json()["version"] == 1
     for file in newer["files"]:
         assert phone.get(file["url"]).status_code == 200
+
+
+def test_what_another_process_pruned_is_unknown_and_cannot_be_offered(
+    phone: TestClient, publish: Publish, store: ArtefactStore
+) -> None:
+    files = [publish(version).release.id for version in (1, 2, 3)]
+    store.change_channel("stable", lambda before: channels.rollback(before, WHEN, "min", 1))
+    url = f"/v1/bundles/files/{files[1]}/MODEL_CARD.md"
+    assert phone.get(url).status_code == 200
+    running_download = store.path_of(store.release(files[1]), "MODEL_CARD.md").open("rb")
+    other = ArtefactStore(store.folder.parent)
+    second = other.release(files[1])
+    assert [one.version for one in other.prune(1)] == [2]
+    assert (phone.get(url).status_code, phone.get(url).json()["code"]) == (404, "unknown-release")
+    with running_download:
+        assert running_download.read() == b"# tiny\n"
+    for kept in (files[0], files[2]):
+        assert phone.get(f"/v1/bundles/files/{kept}/MODEL_CARD.md").status_code == 200
+    with pytest.raises(InputError, match="Publish it again"):
+        store.change_channel(
+            "beta", lambda before: channels.publish(before, second, 100, WHEN, "min")
+        )
+    assert phone.get("/v1/bundles/beta").status_code == 404
 
 
 def test_nothing_is_offered_before_the_first_release(

@@ -75,3 +75,10 @@ def test_told_to_wait_whole_seconds(wait_s: float, told: int) -> None:
 
 def test_the_policy_says_how_many_in_how_many_seconds() -> None:
     assert Allowance("key", per_s=20.0, burst=60).policy == b'"key";q=60;w=3'
+
+
+def test_each_worker_counts_for_itself() -> None:
+    """So one client may send the limit to each worker: docs/server.md says so."""
+    workers = [Buckets(100), Buckets(100)]
+    taken = [one.take("a", TEN_A_SECOND, 0.0) >= 0 for one in workers for _ in range(9)]
+    assert sum(taken) == 2 * TEN_A_SECOND.burst

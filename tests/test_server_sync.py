@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -25,6 +26,7 @@ from promolens_catalog import bootstrap, changes, publishing, staging
 from promolens_catalog.chains import Chain
 from promolens_catalog.copies import copied
 from promolens_catalog.database import Database, open_database
+from promolens_catalog.identity import renew_id
 from promolens_catalog.schema import change
 from promolens_runtime.errors import InputError
 from promolens_server.config import SyncConfig
@@ -32,6 +34,7 @@ from promolens_server.factory import create_app
 from promolens_server.models.meta import MetaAnswer
 from promolens_server.models.sync import SyncPage
 from promolens_server.services import Services, open_services
+from promolens_server.versions import KEEP_S
 from server_support import config_for
 
 MINUTE = timedelta(minutes=1)
@@ -129,6 +132,32 @@ def test_a_phone_follows(phone: TestClient, database: Database) -> None:
     assert copy.rows == server_rows(database)
     assert len([key for key in copy.rows if key[0] == "promotion"]) == 30
     assert ("item", "1") in copy.rows, "a product without a promotion is still known"
+
+
+def test_every_answer_names_the_catalog_and_another_one_has_another_tag(
+    phone: TestClient, database: Database
+) -> None:
+    publish(database, range(5))
+    found = []
+    for _ in range(2):
+        page = phone.get("/v1/sync?since=1")
+        file = phone.get("/v1/sync/bootstrap")
+        meta = phone.get("/v1/meta").json()
+        head, _ = unpacked(file.content)
+        assert meta["bootstrap"]["sha256"] == file.headers["promolens-sha256"]
+        told = page.json()["catalog_id"]
+        named = {head["catalog_id"], meta["catalog_id"], file.headers["promolens-catalog"]}
+        assert named == {told}
+        again = phone.get("/v1/sync?since=1", headers={"if-none-match": page.headers["etag"]})
+        assert again.status_code == 304
+        found.append((told, page.headers["etag"]))
+        renewed = renew_id(database)
+        time.sleep(KEEP_S)
+        later = phone.get("/v1/sync?since=1", headers={"if-none-match": page.headers["etag"]})
+        assert (later.status_code, later.json()["catalog_id"]) == (200, renewed)
+        # The file of the catalog before is none of this one's.
+        assert phone.get("/v1/meta").json()["bootstrap"] is None
+    assert len({told for told, _ in found}) == len({tag for _, tag in found}) == 2
 
 
 def test_what_a_row_says(phone: TestClient, database: Database) -> None:
@@ -364,6 +393,7 @@ class _Fresh:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.catalog_id = ""
 
     def current(self) -> int:
         return changes.catalog_versions(self._database)[0]

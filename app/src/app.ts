@@ -5,6 +5,7 @@ import { Catalogue } from './data/catalogue.ts';
 import { Clock } from './data/clock.ts';
 import { openTables } from './data/database.ts';
 import { Lookup } from './data/lookup.ts';
+import { Pictures } from './data/pictures.ts';
 import { Saved } from './data/saved.ts';
 import { Stores } from './data/stores.ts';
 import { Sync, type SyncReport } from './data/sync.ts';
@@ -26,6 +27,7 @@ export class App {
   readonly lookup: Lookup;
   readonly stores: Stores;
   readonly saved: Saved;
+  readonly pictures: Pictures;
   readonly lens: Lens;
   readonly places: PlaceKeeper;
   readonly api: Api;
@@ -45,6 +47,7 @@ export class App {
     this.lookup = new Lookup(this.api, tables, this.sync, this.clock);
     this.stores = new Stores(this.api, tables, this.clock);
     this.saved = new Saved(tables, this.clock);
+    this.pictures = new Pictures(config.picturesUrl, tables, this.clock);
     this.lens = new Lens(lensPlace, config, this.api, settings);
     this.places = new PlaceKeeper(settings);
     this.speech = speechOf(settings);
@@ -71,8 +74,11 @@ export class App {
     try {
       outcome = await this.sync.run();
       if (outcome.outcome !== 'unchanged') this.catalogue.changed();
+      if (outcome.outcome === 'replaced') await this.saved.moveTo(await this.catalogue.items());
     } catch (error) {
       outcome = asTrouble(error, 'offline');
+      // A copy may have been thrown away before its successor failed to come.
+      if ((await this.sync.state().catch(() => null))?.since === null) this.catalogue.changed();
     }
     this.synced.tell(outcome);
     return outcome;

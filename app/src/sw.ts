@@ -1,6 +1,7 @@
 /** The service worker: the app's own files without a network, and a look at favourites now and then. */
 import { readConfig } from './config.ts';
 import { Api } from './data/api.ts';
+import { Catalogue } from './data/catalogue.ts';
 import { Clock } from './data/clock.ts';
 import { openTables } from './data/database.ts';
 import { Lookup } from './data/lookup.ts';
@@ -9,10 +10,10 @@ import { Sync } from './data/sync.ts';
 import { newsOf, notify, SYNC_TAG } from './notify.ts';
 import { languageOf, Speech } from './texts/texts.ts';
 
-/** Of the build: every file of the shell, what they are all together, and the runtime's content. */
+/** Of the build: every file of the shell, what they are all together, and folders of what is large. */
 declare const SHELL_FILES: readonly string[];
 declare const SHELL_VERSION: string;
-declare const RUNTIME_VERSION: string;
+declare const KEPT_VERSIONS: Readonly<Record<string, string>>;
 
 interface WorkerScope {
   readonly registration: ServiceWorkerRegistration;
@@ -36,7 +37,8 @@ interface FetchLike extends Extendable {
 
 const scope = self as unknown as WorkerScope;
 const SHELL = `shell-${SHELL_VERSION}`;
-const RUNTIME = `runtime-${RUNTIME_VERSION}`;
+/** Large things are kept folder by folder, when they are first used: a new one replaces only its own. */
+const LARGE = new Map(Object.entries(KEPT_VERSIONS).map(([folder, version]) => [folder, `runtime-${folder.slice(0, -1)}-${version}`]));
 const FOLDER = new URL('./', scope.location.href).href;
 const CONFIG_PATIENCE_MS = 2_000;
 
@@ -65,8 +67,8 @@ async function install(): Promise<void> {
 
 async function activate(): Promise<void> {
   for (const name of await caches.keys()) {
-    const old = (name.startsWith('shell-') && name !== SHELL) || (name.startsWith('runtime-') && name !== RUNTIME);
-    if (old) await caches.delete(name);
+    const ours = /^(shell|runtime)-/.test(name);
+    if (ours && name !== SHELL && ![...LARGE.values()].includes(name)) await caches.delete(name);
   }
   await scope.clients.claim();
 }
@@ -78,7 +80,8 @@ function answerTo(request: Request): Promise<Response> | null {
   if (request.mode === 'navigate' && (path === '' || path === 'index.html')) return shell(FOLDER + 'index.html');
   if (path === 'config.json') return configured(request);
   if (SHELL_FILES.some((file) => file.split('?')[0] === path)) return shell(FOLDER + path);
-  return path.startsWith('litert/') ? kept(request) : null;
+  const large = [...LARGE].find(([folder]) => path.startsWith(folder));
+  return large === undefined ? null : kept(request, large[1]);
 }
 
 async function shell(url: string): Promise<Response> {
@@ -87,8 +90,8 @@ async function shell(url: string): Promise<Response> {
 }
 
 /** Large and never changed under one version: kept when it is first used. */
-async function kept(request: Request): Promise<Response> {
-  const cache = await caches.open(RUNTIME).catch(() => null);
+async function kept(request: Request, name: string): Promise<Response> {
+  const cache = await caches.open(name).catch(() => null);
   const found = await cache?.match(request.url);
   if (found !== undefined) return found;
   const fresh = await fetch(request);
@@ -118,7 +121,8 @@ async function lookForNews(): Promise<void> {
     const [api, clock] = [new Api(config.apiUrl), new Clock()];
     const sync = new Sync(api, tables, clock);
     const saved = new Saved(tables, clock);
-    await sync.run();
+    const { outcome } = await sync.run();
+    if (outcome === 'replaced') await saved.moveTo(await new Catalogue(tables, clock).items());
     const news = await newsOf(saved, new Lookup(api, tables, sync, clock));
     await notify(scope.registration, new Speech(languageOf(navigator.languages)), saved, news);
   } finally {

@@ -49,9 +49,9 @@ export function problem(status: number, code: string): Response {
   return Response.json({ status, code }, { status });
 }
 
-export function bootstrapFile(version: number, rows: readonly object[]): Uint8Array {
+export function bootstrapFile(version: number, rows: readonly object[], catalogId?: string): Uint8Array {
   const lines = [
-    { format: 'promolens-bootstrap', format_version: 1, version, rows: rows.length },
+    { format: 'promolens-bootstrap', format_version: 1, catalog_id: catalogId, version, rows: rows.length },
     ...rows,
     { end: true, rows: rows.length },
   ];

@@ -12,6 +12,7 @@ import { libraryVerify, nativeVerify, checkSignature, readPublicKey } from '../s
 import { parseStrict } from '../src/bundle/strict_json.ts';
 import { answer } from '../src/recognition/calibration.ts';
 import { readPictureFile } from '../src/recognition/picture_file.ts';
+import { PlainPasses, WasmPasses, type Passes } from '../src/recognition/passes.ts';
 import { pixelsSource, Preprocessor, scaledDecodeDivisor } from '../src/recognition/preprocess.ts';
 
 // Node 18 has WebCrypto, but not under its global name.
@@ -30,12 +31,22 @@ interface Told {
   readonly bytes?: Uint8Array;
 }
 
+/** The two ways to resize; where none is named, the one that the app takes. */
+const PASSES: Record<string, () => Passes> = {
+  plain: () => new PlainPasses(),
+  wasm: () => {
+    const passes = WasmPasses.make();
+    if (passes === null) throw new Error('no WebAssembly SIMD');
+    return passes;
+  },
+};
+
 const TOOLS: Record<string, (asked: Asked, data: Bytes) => Promise<Told> | Told> = {
   tensor: async (asked, data) => {
     const rule = ruleOf(Number(asked['input_px']));
     const [width, height] = [Number(asked['width']), Number(asked['height'])];
     const source = pixelsSource(data, width, height, Number(asked['orientation']));
-    return { bytes: await new Preprocessor(rule).tensor(source) };
+    return { bytes: await new Preprocessor(rule, PASSES[String(asked['passes'])]?.()).tensor(source) };
   },
   divisor: (asked) => {
     const rule = { ...ruleOf(1), scaled_decode: { min_short_px: Number(asked['min_short_px']) } };

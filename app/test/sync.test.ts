@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DAY_MS } from '../src/data/calendar.ts';
 import type { PromotionRow } from '../src/data/rows.ts';
+import { Saved } from '../src/data/saved.ts';
 import { allRows } from '../src/data/tables.ts';
 import { Trouble } from '../src/data/trouble.ts';
 import { bootstrapFile, DAY, ITEM, META, NOW_MS, problem, promotion, stocked, type World } from './data_support.ts';
@@ -137,4 +138,69 @@ test('a seed serves until the first sync and never replaces a copy', async () =>
   assert.equal((await world.sync.seed(seed, NOW_MS - DAY_MS))?.outcome, 'copied');
   assert.deepEqual(await world.sync.state(), { since: '2', syncedAtMs: NOW_MS - DAY_MS, chains: [] });
   assert.equal(await world.sync.seed(seed, NOW_MS), null);
+});
+
+const ONE = 'a'.repeat(32);
+const OTHER = 'b'.repeat(32);
+
+/** A server that says which catalog it has, and a copy of it. */
+async function named(): Promise<World> {
+  const world = stocked();
+  world.answers.set('v1/meta', { ...META, catalog_id: ONE });
+  world.answers.set('v1/sync', { changes: [], next_since: '3', more: false, catalog_id: ONE });
+  world.answers.set('v1/sync/bootstrap', bootstrapFile(3, [ITEM, promotion(1)], ONE));
+  await world.sync.run();
+  return world;
+}
+
+test('another catalog takes the place of the copy, though its version is higher', async () => {
+  const world = await named();
+  const saved = new Saved(world.tables, world.clock);
+  await saved.setFavourite({ barcodes: ['8801056150013'] }, '초코바', true);
+  await world.tables.write([{ table: 'answers', put: { key: 'item 7', body: {}, fetchedAtMs: NOW_MS } }]);
+  world.answers.set('v1/meta', { ...META, version: 9, catalog_id: OTHER });
+  world.answers.set('v1/sync/bootstrap', bootstrapFile(9, [ITEM, promotion(40)], OTHER));
+  assert.deepEqual(await world.sync.run(), { outcome: 'replaced', rows: 2, skipped: 0 });
+  assert.deepEqual(await ids(world), [40]);
+  assert.equal(await world.tables.get('answers', 'item 7'), undefined);
+  assert.equal(await saved.isFavourite({ barcodes: ['8801056150013'] }), true);
+  world.answers.set('v1/sync', { changes: [], next_since: '9', more: false, catalog_id: OTHER });
+  assert.equal((await world.sync.run()).outcome, 'unchanged');
+});
+
+test('a page of another catalog is not mixed into the copy', async () => {
+  const world = await named();
+  world.answers.set('v1/sync', { changes: [{ ...promotion(2), op: 'upsert' }], next_since: '9', more: false, catalog_id: OTHER });
+  world.answers.set('v1/sync/bootstrap', bootstrapFile(9, [ITEM, promotion(40)], OTHER));
+  assert.equal((await world.sync.run()).outcome, 'replaced');
+  assert.deepEqual(await ids(world), [40]);
+});
+
+test('what another catalog said is gone though its file does not come', async () => {
+  const world = await named();
+  world.answers.set('v1/meta', { ...META, catalog_id: OTHER });
+  world.answers.set('v1/sync/bootstrap', problem(503, 'busy'));
+  assert.equal(await trouble(world.sync.run()), 'server-busy');
+  assert.deepEqual(await ids(world), []);
+  assert.equal((await world.sync.state()).since, null);
+});
+
+test('a server that says nothing of its catalog is followed as ever', async () => {
+  const world = await named();
+  world.answers.set('v1/meta', META);
+  world.answers.set('v1/sync', { changes: [{ ...promotion(2), op: 'upsert' }], next_since: '4', more: false });
+  assert.equal((await world.sync.run()).outcome, 'changed');
+  assert.deepEqual(await ids(world), [1, 2]);
+});
+
+test('favourites by number go along by name, since numbers mean others now', async () => {
+  const world = await named();
+  const saved = new Saved(world.tables, world.clock);
+  await saved.setFavourite({ itemId: 7 }, '초코바 50g', true);
+  await saved.setFavourite({ itemId: 8 }, '없는 것', true);
+  await saved.addScan({ itemId: 7 }, '초코바 50g');
+  await saved.moveTo([{ id: 31, name: '초코바 50g', barcodes: [], classes: [] }]);
+  const keys = (await saved.favourites()).map(({ key }) => key);
+  assert.deepEqual(keys.sort((a, b) => (a.itemId ?? 0) - (b.itemId ?? 0)), [{ label: '없는 것' }, { itemId: 31 }]);
+  assert.deepEqual((await saved.scans()).map(({ key }) => key), [{ itemId: 31 }]);
 });

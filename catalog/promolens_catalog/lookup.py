@@ -263,12 +263,14 @@ def _known(
     """Return what is known, `None` where the catalog has another version than `shared`."""
     # Rows of one product: what is not a promotion's is the same in each.
     found = rows(_ITEM[rows.dialect].format(item_id=item_id), values)
-    version, *about, parts = found[0][:_PROMOTION_AT]
+    first: list[Any] = list(found[0][:_PROMOTION_AT])
+    version, *about, parts = first
     if version != shared.version:
         return None
     # SQLite gives JSON as text, psycopg has read it; PostgreSQL's sum of no rows is null.
     loaded: list[Any] = json.loads(parts) if isinstance(parts, str) else parts
-    keys = tuple(ItemKey(kind, value) for kind, value in sorted(loaded[0] or ()))
+    spelled: list[Any] = loaded[0] or []
+    keys = tuple(ItemKey(kind, value) for kind, value in sorted(spelled))
     facts: tuple[Fact, ...] = ()
     if shared.sources:
         facts = _facts(rows, {*keys, asked} if asked else set(keys), shared)

@@ -417,23 +417,22 @@ vector_space = Table(
     sqlite_autoincrement=True,
 )
 
-# One region of one image. `embedding` is a unit vector, little-endian float16, NULL in a tombstone;
-# `norm` its length before it became one. `attributes`: name to list of values, for filters.
-vector = Table(
-    "vector",
+# One region of one image. `unit` is a unit vector, little-endian float16, NULL in a tombstone; `norm` its length before it became one. `attributes`: name to list of values, for filters.
+embedding = Table(
+    "embedding",
     metadata,
     Column("id", ID, primary_key=True),
     Column("space_id", ID, ForeignKey("vector_space.id", ondelete="CASCADE"), nullable=False),
     _text("image_id"),
     Column("region_id", Integer, nullable=False),
     _text("item_id"),
-    Column("embedding", LargeBinary),
+    Column("unit", LargeBinary),
     Column("norm", Float, nullable=False),
     Column("attributes", JSON_VALUE, nullable=False),
     Column("seq", ID, nullable=False),
     UniqueConstraint("space_id", "image_id", "region_id"),
     CheckConstraint("region_id >= 0", name="region_id"),
-    Index("ix_vector_space_id_seq", "space_id", "seq"),
+    Index("ix_embedding_space_id_seq", "space_id", "seq"),
     sqlite_autoincrement=True,
 )
 

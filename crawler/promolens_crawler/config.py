@@ -17,11 +17,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from promolens_catalog.chains import CHAINS, Chain
+from promolens_catalog.toml_tables import fill, read_toml, table_of
 from promolens_crawler.errors import NotAllowedError
 from promolens_crawler.limits import Limits
 from promolens_crawler.manners import LIVE_MIN_DELAY_S, host_of, is_loopback, user_agent
 from promolens_crawler.schedule import SchedulePlan, VisitWindow, visit_window
-from promolens_crawler.toml_tables import fill, read_toml, table_of
 from promolens_crawler.validation import CHAIN_THRESHOLDS, Thresholds
 from promolens_runtime.errors import InputError
 
@@ -223,19 +223,19 @@ def load_config(path: Path | None) -> CrawlerConfig:
 def config_of(tables: Mapping[str, Any], folder: Path) -> CrawlerConfig:
     """Return the configuration of some tables; raises InputError."""
     rest = dict(tables)
-    crawler = dict(table_of(rest.pop("crawler", {}), "crawler"))
-    limits = fill(Limits, table_of(crawler.pop("limits", {}), "crawler.limits"), "crawler.limits")
-    plan = table_of(crawler.pop("schedule", {}), "crawler.schedule")
+    crawler = dict(_table_of(rest.pop("crawler", {}), "crawler"))
+    limits = fill(Limits, _table_of(crawler.pop("limits", {}), "crawler.limits"), "crawler.limits")
+    plan = _table_of(crawler.pop("schedule", {}), "crawler.schedule")
     fill(SchedulePlan, plan, "crawler.schedule")
-    named = dict(table_of(rest.pop("sources", {}), "sources"))
+    named = dict(_table_of(rest.pop("sources", {}), "sources"))
     sources = {chain: _source(chain, named.pop(chain, {}), plan) for chain in Chain}
     for name in named:
         raise InputError(
             f"Expected [sources.NAME] for one of {', '.join(Chain)}. Received {name[:40]!r}."
         )
     parts = {
-        "alerts": fill(AlertsConfig, table_of(rest.pop("alerts", {}), "alerts"), "alerts"),
-        "metrics": fill(MetricsConfig, table_of(rest.pop("metrics", {}), "metrics"), "metrics"),
+        "alerts": fill(AlertsConfig, _table_of(rest.pop("alerts", {}), "alerts"), "alerts"),
+        "metrics": fill(MetricsConfig, _table_of(rest.pop("metrics", {}), "metrics"), "metrics"),
     }
     for name in rest:
         raise InputError(
@@ -246,12 +246,17 @@ def config_of(tables: Mapping[str, Any], folder: Path) -> CrawlerConfig:
     return replace(config, archive=folder / config.archive.expanduser())
 
 
+def _table_of(value: object, where: str) -> dict[str, Any]:
+    """Return a table; raises InputError."""
+    return table_of(value, where, "See docs/crawling-manners.md.")
+
+
 def _source(chain: Chain, value: object, common_plan: Mapping[str, Any]) -> SourceConfig:
     where = f"sources.{chain}"
-    table = dict(table_of(value, where))
-    own_plan = table_of(table.pop("schedule", {}), f"{where}.schedule")
+    table = dict(_table_of(value, where))
+    own_plan = _table_of(table.pop("schedule", {}), f"{where}.schedule")
     plan = fill(SchedulePlan, {**common_plan, **own_plan}, f"{where}.schedule")
-    held = table_of(table.pop("thresholds", {}), f"{where}.thresholds")
+    held = _table_of(table.pop("thresholds", {}), f"{where}.thresholds")
     window = table.pop("visit_window", None)
     if window is not None and not isinstance(window, str):
         raise InputError(

@@ -9,17 +9,15 @@ comes from the chain and the day, not from a random generator, so that a missed 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
-from promolens_catalog.calendar import KOREA, korean_day
+from promolens_catalog.calendar import KOREA, clock_time, korean_day
 from promolens_catalog.chains import Chain
 from promolens_runtime.errors import InputError
 
 MAX_JITTER_S = 6 * 3600
-_CLOCK = re.compile(r"([01]\d|2[0-3]):?([0-5]\d)")
 _SEARCH_DAYS = 40
 _DAY = timedelta(days=1)
 
@@ -109,14 +107,6 @@ class ChainPlan:
 
 # What a shop's robots.txt was last seen to ask for; a configured window goes before it.
 KNOWN_WINDOWS: dict[Chain, VisitWindow] = {Chain.GS25: VisitWindow(time(4, 0), time(8, 45))}
-
-
-def clock_time(text: str) -> time:
-    """Read `06:40` or `0640`. Raises InputError."""
-    found = _CLOCK.fullmatch(text)
-    if found is None:
-        raise InputError(f"Expected a time of day such as 06:40. Received {text[:20]!r}.")
-    return time(int(found[1]), int(found[2]))
 
 
 def visit_window(text: str) -> VisitWindow:

@@ -103,12 +103,20 @@ def inspect(model_bytes: bytes) -> OpReport:
     )
 
 
-def check_int8(model_bytes: bytes, image_px: int) -> OpReport:
+CLASSIFIER_OUTPUTS, EMBEDDER_OUTPUTS = ("embedding", "logits"), ("embedding",)
+
+
+def check_int8(
+    model_bytes: bytes,
+    image_px: int,
+    signature: str = "classify",
+    outputs: tuple[str, ...] = CLASSIFIER_OUTPUTS,
+) -> OpReport:
     """Make sure that a file is what a bundle ships, and return what is in it.
 
-    Fully integer but for the two declared output dequantisations; no custom or Flex operator;
-    input `image` uint8 `[1, px, px, 3]` with scale 1 and zero point 0; float32 outputs `logits`
-    and `embedding`; signature `classify`.
+    Fully integer but for the declared outputs' dequantisations; no custom or Flex operator; input
+    `image` uint8 `[1, px, px, 3]` with scale 1 and zero point 0; the float32 `outputs` and no
+    others; the one `signature`.
 
     Raises:
         GateError: anything else.
@@ -124,16 +132,16 @@ def check_int8(model_bytes: bytes, image_px: int) -> OpReport:
             f"{', '.join(sorted(set(report.float_work)))}. {ADVICE}"
         )
     image = Port("image", "uint8", (1, image_px, image_px, 3), 1.0, 0)
-    if report.signature != "classify" or report.inputs != (image,):
+    if report.signature != signature or report.inputs != (image,):
         raise GateError(
-            f"Expected a signature `classify` with the input {image}. Received "
+            f"Expected a signature `{signature}` with the input {image}. Received "
             f"`{report.signature}` with {report.inputs}. Calibrate with pictures that hold a 0 and "
             "a 255."
         )
     found = {port.name: port.dtype for port in report.outputs}
-    if found != {"logits": "float32", "embedding": "float32"}:
+    if found != dict.fromkeys(outputs, "float32"):
         raise GateError(
-            f"Expected float32 outputs logits and embedding. Received {found}. "
-            "Build the network with promolens_training.network.build_classifier."
+            f"Expected float32 outputs {' and '.join(sorted(outputs, reverse=True))}. Received "
+            f"{found}. Build the network with promolens_training."
         )
     return report

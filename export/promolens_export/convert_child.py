@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from promolens_export.convert import MISSING_PACKAGE
 from promolens_runtime.errors import InputError
 
-SIGNATURE = "classify"
-OUTPUTS = ("embedding", "logits")
+# A network's outputs -> the signature that answers with them.
+SIGNATURES = {("embedding", "logits"): "classify", ("embedding",): "embed"}
+SIGNATURE_FILE = "signature.txt"
 
 
 def load_network(source: Path) -> Any:
@@ -28,8 +29,15 @@ def load_network(source: Path) -> Any:
         import keras
 
         return keras.models.load_model(source, compile=False)
+    from promolens_training.embedding.runs import (
+        build_embedder_of,
+        is_embedder_run,
+        open_embedder,
+    )
     from promolens_training.runs import build_model, open_run
 
+    if is_embedder_run(source):
+        return build_embedder_of(open_embedder(source))
     return build_model(open_run(source))
 
 
@@ -43,24 +51,29 @@ def save_fixed_batch(model: Any, folder: Path) -> None:
     import tensorflow as tf
 
     height_px, width_px = model.input_shape[1:3]
+    names = tuple(sorted(model.output)) if isinstance(model.output, dict) else ()
+    if names not in SIGNATURES:
+        raise InputError(
+            f"Expected a network with the outputs of {list(SIGNATURES)}. Received {names}."
+        )
 
-    def classify(image: Any) -> dict[str, Any]:
+    def answer(image: Any) -> dict[str, Any]:
         outputs = model(image, training=False)
-        if not isinstance(outputs, dict) or not set(OUTPUTS) <= set(outputs):
-            raise InputError(f"Expected a network with the outputs {OUTPUTS}. Received {outputs}.")
-        return {name: outputs[name] for name in OUTPUTS}
+        return {name: outputs[name] for name in names}
 
     archive: Any = keras.export.ExportArchive()
     archive.track(model)
     image = tf.TensorSpec([1, height_px, width_px, 3], tf.float32, name="image")
-    archive.add_endpoint(SIGNATURE, classify, input_signature=[image])
+    archive.add_endpoint(SIGNATURES[names], answer, input_signature=[image])
     archive.write_out(str(folder), verbose=False)
+    (folder.parent / SIGNATURE_FILE).write_text(SIGNATURES[names], "utf-8")
 
 
 def _converter(saved: Path) -> Any:
     import tensorflow as tf
 
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved), signature_keys=[SIGNATURE])
+    signature = (saved.parent / SIGNATURE_FILE).read_text("utf-8")
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved), signature_keys=[signature])
     # Built-in operators only: the phone's runtime has no Flex.
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     return converter

@@ -44,17 +44,18 @@ def choose_golden(photos: Sequence[Photo], count: int = COUNT) -> list[int]:
 
 
 def _run(
-    model_bytes: bytes, pictures: NDArray[np.uint8], resolver: Any
+    model_bytes: bytes, pictures: NDArray[np.uint8], resolver: Any, outputs: Sequence[str]
 ) -> dict[str, NDArray[np.float32]]:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=model_bytes, experimental_op_resolver_type=resolver)
     interpreter.allocate_tensors()
-    classify = interpreter.get_signature_runner("classify")
-    answers = [classify(image=picture[None]) for picture in pictures]
+    (signature,) = interpreter.get_signature_list()
+    run = interpreter.get_signature_runner(signature)
+    answers = [run(image=picture[None]) for picture in pictures]
     return {
         name: np.concatenate([answer[name] for answer in answers]).astype(np.float32)
-        for name in OUTPUTS
+        for name in outputs
     }
 
 
@@ -70,8 +71,10 @@ def output_steps(model_bytes: bytes) -> dict[str, float]:
     return steps
 
 
-def make_golden(model_bytes: bytes, pictures: NDArray[np.uint8]) -> GoldenVectors:
-    """Run the int8 file on `pictures` uint8 `[n, px, px, 3]`.
+def make_golden(
+    model_bytes: bytes, pictures: NDArray[np.uint8], outputs: Sequence[str] = OUTPUTS
+) -> GoldenVectors:
+    """Run the int8 file with one signature on `pictures` uint8 `[n, px, px, 3]`.
 
     The tolerance is twice the largest difference between LiteRT's fast kernels and its reference
     kernels on these pictures, and at least four int8 steps of the output: what another correct
@@ -79,17 +82,17 @@ def make_golden(model_bytes: bytes, pictures: NDArray[np.uint8]) -> GoldenVector
     """
     from ai_edge_litert.interpreter import OpResolverType
 
-    expected = _run(model_bytes, pictures, OpResolverType.AUTO)
-    reference = _run(model_bytes, pictures, OpResolverType.BUILTIN_REF)
+    expected = _run(model_bytes, pictures, OpResolverType.AUTO, outputs)
+    reference = _run(model_bytes, pictures, OpResolverType.BUILTIN_REF, outputs)
     steps = output_steps(model_bytes)
     limits = {
         name: max(
             SAFETY * float(np.abs(expected[name] - reference[name]).max()),
             LEAST_STEPS * steps[name],
         )
-        for name in OUTPUTS
+        for name in outputs
     }
     golden = Golden({"image": np.ascontiguousarray(pictures), **expected})
     # Six digits: a tolerance needs no more, and a person can read it.
-    tolerance = GoldenTolerance(*(float(f"{limits[name]:.6g}") for name in OUTPUTS))
+    tolerance = GoldenTolerance(*(float(f"{limits.get(name, 0.0):.6g}") for name in OUTPUTS))
     return GoldenVectors(golden, tolerance)

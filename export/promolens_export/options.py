@@ -28,6 +28,7 @@ class ExportOptions:
         allow_unsigned: write a bundle without signature.
         bundle_id: name of the bundle; the run folder's when None.
         licence: what the bundle's users may do with it.
+        embedder: run folder of `promolens embed train`; its model becomes the bundle's second one.
         grad_cam: show in the report what mistakes were looking at (needs TensorFlow).
     """
 
@@ -41,6 +42,7 @@ class ExportOptions:
     bundle_id: str | None = None
     licence: str = "not stated by the maker of this bundle"
     grad_cam: bool = True
+    embedder: Path | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges. Raises InputError."""

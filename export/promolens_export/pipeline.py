@@ -20,6 +20,7 @@ from promolens_export.calibration import (
 )
 from promolens_export.check_ops import OpReport, check_int8
 from promolens_export.convert import SHIPPED, convert
+from promolens_export.embedder import ExportedEmbedder, export_embedder
 from promolens_export.gate import Facts, check_loss, loss_points
 from promolens_export.golden_vectors import GoldenVectors, choose_golden, make_golden
 from promolens_export.judge import (
@@ -39,6 +40,7 @@ from promolens_runtime.golden import golden_json, golden_npz
 from promolens_runtime.labels import labels_json
 from promolens_runtime.manifest import (
     Fingerprints,
+    GoldenTolerance,
     Licence,
     Manifest,
     ModelEntry,
@@ -288,6 +290,30 @@ def _model_entry(operators: OpReport) -> ModelEntry:
     )
 
 
+def _wider(first: GoldenTolerance, second: GoldenTolerance) -> GoldenTolerance:
+    """Return the tolerance that suits both models: the manifest has one for all."""
+    return GoldenTolerance(
+        max(first.logits_tolerance, second.logits_tolerance),
+        max(first.embedding_tolerance, second.embedding_tolerance),
+    )
+
+
+def with_embedder(manifest: Manifest, embedder: ExportedEmbedder) -> Manifest:
+    """Return the manifest with the embedder as its second model.
+
+    Raises:
+        InputError: its input has another size: a bundle has one rule of preprocessing.
+    """
+    sizes = [entry.tensor("image").shape for entry in (embedder.entry, manifest.models[0])]
+    if sizes[0] != sizes[1]:
+        raise InputError(
+            f"Expected an embedder with the classifier's input {list(sizes[1])}. Received "
+            f"{list(sizes[0])}. Train one of them at the other's size."
+        )
+    tolerance = _wider(manifest.golden, embedder.golden.tolerance)
+    return replace(manifest, models=(*manifest.models, embedder.entry), golden=tolerance)
+
+
 def draft_manifest(
     evidence: Evidence, options: ExportOptions, golden: GoldenVectors, gallery_key: str | None
 ) -> Manifest:
@@ -393,12 +419,12 @@ def export_run(run_dir: Path, out: Path, options: ExportOptions) -> ExportResult
     evidence, files = gather_evidence(run, options)
     picked = choose_golden(evidence.photos)
     golden = make_golden(files[SHIPPED], evidence.pixels[picked])
-    bundle = write_bundle(
-        out,
-        draft_manifest(evidence, options, golden, delegated_gallery_key(key)),
-        _bundle_files(evidence, files[SHIPPED], golden, options),
-        None if key is None else key.key,
-    )
+    manifest = draft_manifest(evidence, options, golden, delegated_gallery_key(key))
+    content = _bundle_files(evidence, files[SHIPPED], golden, options)
+    if options.embedder is not None:
+        embedder = export_embedder(options.embedder, options.calibration_images)
+        manifest, content = with_embedder(manifest, embedder), {**content, **embedder.files}
+    bundle = write_bundle(out, manifest, content, None if key is None else key.key)
     variants = _write_variants(evidence, files, options)
     result = ExportResult(bundle, evidence, variants, None, key)
     result = replace(result, report=report_or_warning(result, options))

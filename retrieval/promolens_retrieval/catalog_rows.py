@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, tuple_, update
 
-from promolens_catalog.schema import catalog_identity, vector, vector_space
+from promolens_catalog.schema import catalog_identity, embedding, vector_space
 from promolens_catalog.statements import in_chunks, insert_into
 from promolens_retrieval.entries import Entry, VectorKey, Vectors
 from promolens_retrieval.spaces import Space
@@ -95,10 +95,10 @@ def store(connection: Connection, space_id: int, entries: Sequence[Entry], vecto
             rows.append(_row(space_id, entry, stored, norm))
     seq = _number(connection, space_id, rows)
     if rows:
-        new = insert_into(connection, vector)
-        columns = ("item_id", "embedding", "norm", "attributes", "seq")
+        new = insert_into(connection, embedding)
+        columns = ("item_id", "unit", "norm", "attributes", "seq")
         put = new.on_conflict_do_update(
-            index_elements=[vector.c.space_id, vector.c.image_id, vector.c.region_id],
+            index_elements=[embedding.c.space_id, embedding.c.image_id, embedding.c.region_id],
             set_={name: new.excluded[name] for name in columns},
         )
         connection.execute(put, rows)
@@ -107,21 +107,25 @@ def store(connection: Connection, space_id: int, entries: Sequence[Entry], vecto
 
 def bury(connection: Connection, space_id: int, keys: Sequence[VectorKey]) -> int:
     """Turn rows into tombstones, which keep no vector; returns the last seq."""
-    found = [row for row in _rows_of(connection, space_id, keys) if row.embedding is not None]
+    found = [row for row in _rows_of(connection, space_id, keys) if row.unit is not None]
     numbered: list[dict[str, Any]] = [{} for _ in found]
     seq = _number(connection, space_id, numbered)
     for row, number in zip(found, numbered, strict=True):
-        values = {"embedding": None, "attributes": {}, "seq": number["seq"]}
-        connection.execute(update(vector).where(vector.c.id == row.id).values(values))
+        values = {"unit": None, "attributes": {}, "seq": number["seq"]}
+        connection.execute(update(embedding).where(embedding.c.id == row.id).values(values))
     return seq
 
 
 def prune(connection: Connection, space_id: int, up_to_seq: int) -> int:
     """Drop tombstones up to a sequence number; returns how many. Older searchers begin anew."""
-    ours = (vector.c.space_id == space_id, vector.c.embedding.is_(None), vector.c.seq <= up_to_seq)
-    gone = connection.execute(select(func.count()).select_from(vector).where(*ours)).scalar_one()
+    ours = (
+        embedding.c.space_id == space_id,
+        embedding.c.unit.is_(None),
+        embedding.c.seq <= up_to_seq,
+    )
+    gone = connection.execute(select(func.count()).select_from(embedding).where(*ours)).scalar_one()
     if gone:
-        connection.execute(delete(vector).where(*ours))
+        connection.execute(delete(embedding).where(*ours))
         space = update(vector_space).where(vector_space.c.id == space_id)
         connection.execute(space.values(floor_seq=up_to_seq))
     return int(gone)
@@ -129,31 +133,31 @@ def prune(connection: Connection, space_id: int, up_to_seq: int) -> int:
 
 def changes_after(connection: Connection, space_id: int, seq: int) -> Iterator[Changed]:
     """Yield the rows that changed after `seq`, oldest change first."""
-    query = select(vector).where(vector.c.space_id == space_id, vector.c.seq > seq)
-    for row in _streamed(connection, query.order_by(vector.c.seq)):
-        unit = None if row.embedding is None else np.frombuffer(row.embedding, STORED)
+    query = select(embedding).where(embedding.c.space_id == space_id, embedding.c.seq > seq)
+    for row in _streamed(connection, query.order_by(embedding.c.seq)):
+        unit = None if row.unit is None else np.frombuffer(row.unit, STORED)
         yield Changed(entry_of(row), unit, row.seq)
 
 
 def all_rows(connection: Connection, space_id: int) -> Iterator[tuple[Entry, bytes]]:
     """Yield entries and their stored vectors in the order of their keys."""
-    query = select(vector).where(vector.c.space_id == space_id, vector.c.embedding.is_not(None))
-    for row in _streamed(connection, query.order_by(vector.c.image_id, vector.c.region_id)):
-        yield entry_of(row), row.embedding
+    query = select(embedding).where(embedding.c.space_id == space_id, embedding.c.unit.is_not(None))
+    for row in _streamed(connection, query.order_by(embedding.c.image_id, embedding.c.region_id)):
+        yield entry_of(row), row.unit
 
 
 def count(connection: Connection, space_id: int) -> int:
     """Return how many vectors a space has."""
-    ours = (vector.c.space_id == space_id, vector.c.embedding.is_not(None))
-    query = select(func.count()).select_from(vector).where(*ours)
+    ours = (embedding.c.space_id == space_id, embedding.c.unit.is_not(None))
+    query = select(func.count()).select_from(embedding).where(*ours)
     return int(connection.execute(query).scalar_one())
 
 
 def fetched(connection: Connection, space_id: int, dim: int, keys: Sequence[VectorKey]) -> Vectors:
     """Return the vectors of sorted `keys`; unknown ones are left out."""
-    rows = [row for row in _rows_of(connection, space_id, keys) if row.embedding is not None]
+    rows = [row for row in _rows_of(connection, space_id, keys) if row.unit is not None]
     rows.sort(key=lambda row: row.key)
-    joined = b"".join(row.embedding or b"" for row in rows)
+    joined = b"".join(row.unit or b"" for row in rows)
     units = np.frombuffer(joined, STORED).reshape(len(rows), dim)
     norms = np.array([row.norm for row in rows], np.float64)
     return Vectors(tuple(row.entry for row in rows), units, norms)
@@ -173,7 +177,7 @@ def entry_of(row: Row[Any]) -> Entry:
 class _Stored:
     id: int
     entry: Entry
-    embedding: bytes | None
+    unit: bytes | None
     norm: float
 
     @property
@@ -183,17 +187,17 @@ class _Stored:
 
 def _rows_of(connection: Connection, space_id: int, keys: Iterable[VectorKey]) -> list[_Stored]:
     found = []
-    named = tuple_(vector.c.image_id, vector.c.region_id)
+    named = tuple_(embedding.c.image_id, embedding.c.region_id)
     for chunk in in_chunks(keys):
-        query = select(vector).where(vector.c.space_id == space_id, named.in_(chunk))
+        query = select(embedding).where(embedding.c.space_id == space_id, named.in_(chunk))
         for row in connection.execute(query):
-            stored = None if row.embedding is None else bytes(row.embedding)
+            stored = None if row.unit is None else bytes(row.unit)
             found.append(_Stored(row.id, entry_of(row), stored, row.norm))
     return found
 
 
 def _same(kept: _Stored | None, entry: Entry, stored: bytes) -> bool:
-    if kept is None or kept.embedding != stored or kept.entry.item_id != entry.item_id:
+    if kept is None or kept.unit != stored or kept.entry.item_id != entry.item_id:
         return False
     return kept.entry.attributes == _plain(entry)
 
@@ -208,7 +212,7 @@ def _row(space_id: int, entry: Entry, stored: bytes, norm: float) -> dict[str, A
         "image_id": entry.image_id,
         "region_id": entry.region_id,
         "item_id": entry.item_id,
-        "embedding": stored,
+        "unit": stored,
         "norm": norm,
         "attributes": _plain(entry),
     }

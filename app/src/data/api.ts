@@ -64,11 +64,20 @@ export class Api {
     } catch (error) {
       if (error instanceof Trouble) throw error;
       if (ending.signal.aborted) throw new Trouble('slow', `${path}: no answer in ${patienceMs} ms`);
-      throw asTrouble(error, 'offline');
+      throw asTrouble(error, isElsewhere(this.url(path)) ? 'server-unreachable' : 'offline');
     } finally {
       clearTimeout(timer);
     }
   }
+}
+
+/**
+ * Whether the answer may also be one that the browser keeps from this page (CORS): it reports that as
+ * it reports a missing network, so both are named.
+ */
+function isElsewhere(url: string): boolean {
+  if (!('location' in globalThis) || !navigator.onLine) return false;
+  return new URL(url).origin !== globalThis.location.origin;
 }
 
 async function refusal(path: string, response: Response): Promise<Trouble> {

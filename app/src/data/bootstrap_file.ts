@@ -1,5 +1,5 @@
 /** The file that a copy begins with: gzipped lines of JSON (docs/sync.md). */
-import { isObject, type JsonObject } from './rows.ts';
+import { isObject, text, type JsonObject } from './rows.ts';
 import { asTrouble, Trouble } from './trouble.ts';
 
 const FORMAT = 'promolens-bootstrap';
@@ -9,6 +9,8 @@ const LINES_AT_ONCE = 300;
 
 export interface Bootstrap {
   readonly version: number;
+  /** Whose copy it is; null of a server that does not say. */
+  readonly catalogId: string | null;
   /** `{entity, id, data}` as changes of sync have them. */
   readonly rows: readonly JsonObject[];
 }
@@ -24,7 +26,7 @@ export async function readBootstrap(file: Uint8Array<ArrayBuffer>): Promise<Boot
   if (typeof version !== 'number' || !Number.isSafeInteger(version)) throw garbage('a version');
   const rows = await parsedSlowly(lines.slice(1, -1));
   if (end['end'] !== true || end['rows'] !== rows.length) throw garbage('as many rows as its end says');
-  return { version, rows };
+  return { version, catalogId: text(head['catalog_id']) ?? null, rows };
 }
 
 async function unpacked(file: Uint8Array<ArrayBuffer>): Promise<string> {

@@ -37,6 +37,10 @@ export class Catalogue {
     this.loading = null;
   }
 
+  async items(): Promise<readonly Item[]> {
+    return (await this.loaded()).products.map(({ item }) => item);
+  }
+
   async isEmpty(): Promise<boolean> {
     return (await this.loaded()).products.length === 0;
   }

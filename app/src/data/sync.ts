@@ -21,6 +21,8 @@ const POSITION = 'position';
 const HEALTH = 'health';
 const CLOCK = 'clock';
 const COPIED: readonly TableName[] = ['items', 'promotions'];
+/** What another catalog says nothing about: numbers of products mean others there. */
+const OF_ONE_CATALOG: readonly TableName[] = [...COPIED, 'answers'];
 const MAX_PAGES = 500;
 const BOOTSTRAP_PATIENCE_MS = 90_000;
 /** The server no longer knows this copy's position: begin anew. */
@@ -30,6 +32,8 @@ interface PositionMark {
   readonly key: typeof POSITION;
   readonly since: string;
   readonly syncedAtMs: number;
+  /** Whose versions these are; absent where the server did not say. */
+  readonly catalogId?: string;
 }
 
 interface HealthMark {
@@ -46,7 +50,8 @@ export interface CopyState {
 }
 
 export interface SyncReport {
-  readonly outcome: 'copied' | 'changed' | 'unchanged';
+  /** `replaced`: another catalog answers, and numbers of products mean others now. */
+  readonly outcome: 'copied' | 'replaced' | 'changed' | 'unchanged';
   readonly rows: number;
   /** Rows of the server that this app could not read. */
   readonly skipped: number;
@@ -62,7 +67,7 @@ export class Sync {
   ) {}
 
   async state(): Promise<CopyState> {
-    const position = await this.tables.get<PositionMark>('marks', POSITION);
+    const position = await this.position();
     const health = await this.tables.get<HealthMark>('marks', HEALTH);
     return {
       since: position?.since ?? null,
@@ -80,16 +85,28 @@ export class Sync {
   /** Bring the copy up to date; whoever calls meanwhile gets the same. Throws Trouble. */
   run(): Promise<SyncReport> {
     return this.flights.run('sync', async () => {
-      await this.learnHealth();
-      const { since } = await this.state();
-      if (since === null) return this.begin(await this.whole());
+      const told = await this.learnHealth();
+      const position = await this.position();
+      if (position === undefined) return this.begin(await this.whole());
+      if (isOther(position, told)) return this.beginAnew();
       try {
-        return await this.follow(since);
+        return await this.follow(position);
       } catch (error) {
+        if (error instanceof OtherCatalog) return this.beginAnew();
         if (!(error instanceof Trouble) || !BEGIN_ANEW.includes(error.serverCode)) throw error;
         return this.begin(await this.whole());
       }
     });
+  }
+
+  /** Another catalog answers: what this one said goes first, so that no answer mixes the two. */
+  private async beginAnew(): Promise<SyncReport> {
+    await this.tables.write([{ table: 'marks', remove: POSITION }], OF_ONE_CATALOG);
+    return { ...(await this.begin(await this.whole())), outcome: 'replaced' };
+  }
+
+  private position(): Promise<PositionMark | undefined> {
+    return this.tables.get<PositionMark>('marks', POSITION);
   }
 
   /** Begin with a file that came with the app; does nothing where there is a copy. Throws Trouble. */
@@ -108,22 +125,25 @@ export class Sync {
     file: Uint8Array<ArrayBuffer>,
     syncedAtMs: number = this.clock.now(),
   ): Promise<SyncReport> {
-    const { version, rows } = await readBootstrap(file);
+    const { version, catalogId, rows } = await readBootstrap(file);
     const changes = rows.filter(isCopied).map((row) => ({ ...row, op: 'upsert' }));
     const writes = changes.map(writeOf).filter((write) => write !== null);
-    await this.keep(writes, String(version), syncedAtMs, COPIED);
+    await this.keep(writes, markOf(String(version), syncedAtMs, catalogId), COPIED);
     return { outcome: 'copied', rows: writes.length, skipped: changes.length - writes.length };
   }
 
-  private async follow(start: string): Promise<SyncReport> {
-    let [since, rows, skipped] = [start, 0, 0];
+  /** Throws OtherCatalog where a page is of another catalog than the copy. */
+  private async follow(start: PositionMark): Promise<SyncReport> {
+    let [since, rows, skipped] = [start.since, 0, 0];
     for (let pages = 0; pages < MAX_PAGES; pages += 1) {
       const page = await this.api.json(`v1/sync?since=${encodeURIComponent(since)}`, { fresh: true });
+      const told = text(page['catalog_id']) ?? null;
+      if (isOther(start, told)) throw new OtherCatalog();
       const next = text(page['next_since']);
       if (next === undefined) throw new Trouble('server-garbage', 'a page of sync without next_since');
       const changes = list(page['changes']).filter(isObject).filter(isCopied);
       const writes = changes.map(writeOf).filter((write) => write !== null);
-      await this.keep(writes, next, this.clock.now());
+      await this.keep(writes, markOf(next, this.clock.now(), start.catalogId ?? told));
       since = next;
       rows += writes.length;
       skipped += changes.length - writes.length;
@@ -135,15 +155,14 @@ export class Sync {
   /** Rows and the position that they lead to: together or not at all. */
   private async keep(
     writes: readonly Write[],
-    since: string,
-    syncedAtMs: number,
+    mark: PositionMark,
     empty: readonly TableName[] = [],
   ): Promise<void> {
-    const mark: PositionMark = { key: POSITION, since, syncedAtMs };
     await this.tables.write([...writes, { table: 'marks', put: mark }], empty);
   }
 
-  private async learnHealth(): Promise<void> {
+  /** Returns whose catalog it is; null where the server does not say. */
+  private async learnHealth(): Promise<string | null> {
     const meta = await this.api.json('v1/meta', { fresh: true });
     const day = text(meta['day']);
     if (day === undefined) throw new Trouble('server-garbage', 'meta without a day');
@@ -153,7 +172,18 @@ export class Sync {
       { table: 'marks', put: mark },
       { table: 'marks', put: { key: CLOCK, days: this.clock.behindDays } },
     ]);
+    return text(meta['catalog_id']) ?? null;
   }
+}
+
+class OtherCatalog extends Error {}
+
+function markOf(since: string, syncedAtMs: number, catalogId: string | null): PositionMark {
+  return { key: POSITION, since, syncedAtMs, ...(catalogId === null ? {} : { catalogId }) };
+}
+
+function isOther({ catalogId }: PositionMark, told: string | null): boolean {
+  return catalogId !== undefined && told !== null && catalogId !== told;
 }
 
 /** Chains' states come with `v1/meta`, and facts with a product's answer. */

@@ -5,6 +5,7 @@ export const TROUBLE_CODES = [
   'server-down',
   'server-busy',
   'server-refused',
+  'server-unreachable',
   'server-garbage',
   'storage-full',
   'storage-unavailable',

@@ -1,12 +1,13 @@
 /** A map of stores with Leaflet; it gets elements and never HTML, so nothing can be put in as markup. */
 import * as L from 'leaflet';
-import type { Config, MapLayer } from '../config.ts';
+import { layerFor, type Config, type MapLayer } from '../config.ts';
 import type { Position } from '../data/distance.ts';
 import type { NearStore } from '../data/stores.ts';
 import type { Speech } from '../texts/texts.ts';
-import { el } from '../ui/dom.ts';
+import { el, fill, safeLink } from '../ui/dom.ts';
 import { icon } from '../ui/icons.ts';
 import { iconButton } from '../ui/pieces.ts';
+import { layerOf } from './layers.ts';
 import { PlainLayer } from './plain_layer.ts';
 
 export interface MapEvents {
@@ -17,12 +18,14 @@ export interface MapEvents {
 
 export interface MapView {
   goTo(position: Position): void;
-  show(stores: readonly NearStore[]): void;
+  /** `source` is what the stores' own attribution says. */
+  show(stores: readonly NearStore[], source: string): void;
   select(storeId: string): void;
   close(): void;
 }
 
 const NEAR_ZOOM = 16;
+const PLAIN_ZOOM = 19;
 const MARKERS = 60;
 const STYLES = 'leaflet.css';
 
@@ -37,7 +40,7 @@ export async function openMap(
   const map = L.map(place, {
     zoomControl: false,
     attributionControl: false,
-    maxZoom: config.map.kind === 'plain' ? 19 : config.map.maxZoom,
+    maxZoom: config.map.kind === 'plain' ? PLAIN_ZOOM : config.map.maxZoom,
     zoomAnimation: !matchMedia('(prefers-reduced-motion: reduce)').matches,
   }).setView([start.latitude, start.longitude], start.zoom);
   place.setAttribute('aria-label', speech.say('mapLabel'));
@@ -49,24 +52,29 @@ export async function openMap(
       iconButton('plus', speech.say('mapZoomIn'), () => map.zoomIn()),
       iconButton('minus', speech.say('mapZoomOut'), () => map.zoomOut()),
     ),
-    el('p', { class: 'map-attribution' }, config.map.kind === 'plain' ? '' : config.map.attribution),
   );
-  (await layerOf(config.map, events)).addTo(map);
   map.on('click', ({ latlng }) => events.picked({ latitude: latlng.lat, longitude: latlng.wrap().lng }));
-  return new LeafletView(map, speech, events);
+  const view = new LeafletView(map, config, speech, events);
+  place.append(view.attribution);
+  return view;
 }
 
 class LeafletView implements MapView {
   private readonly markers = new Map<string, L.Marker>();
   private readonly group: L.LayerGroup;
   private here: L.Marker | null = null;
+  readonly attribution = el('p', { class: 'map-attribution' });
+  private ground: { readonly wanted: MapLayer; readonly layer: L.Layer } | null = null;
+  private told = false;
 
   constructor(
     private readonly map: L.Map,
+    private readonly config: Config,
     private readonly speech: Speech,
     private readonly events: MapEvents,
   ) {
     this.group = L.layerGroup().addTo(map);
+    void this.lay(layerFor(config, null));
   }
 
   goTo({ latitude, longitude }: Position): void {
@@ -77,10 +85,16 @@ class LeafletView implements MapView {
     this.here = L.marker([latitude, longitude], options).addTo(this.map);
   }
 
-  show(stores: readonly NearStore[]): void {
+  show(stores: readonly NearStore[], source: string): void {
+    void this.lay(layerFor(this.config, source));
     this.group.clearLayers();
     this.markers.clear();
-    for (const store of stores.slice(0, MARKERS)) this.markers.set(store.id, this.marker(store));
+    const chains = new Set<string>();
+    for (const store of stores.slice(0, MARKERS)) {
+      const chain = store.chain ?? 'other';
+      this.markers.set(store.id, this.marker(store, !chains.has(chain)));
+      chains.add(chain);
+    }
   }
 
   select(storeId: string): void {
@@ -93,12 +107,33 @@ class LeafletView implements MapView {
     this.map.remove();
   }
 
-  private marker(store: NearStore): L.Marker {
+  /** Put another map under the stores; until it is there, and where it does not come, a plain one. */
+  private async lay(wanted: MapLayer): Promise<void> {
+    if (this.ground?.wanted === wanted) return;
+    this.ground?.layer.remove();
+    const plain = new PlainLayer().addTo(this.map);
+    this.ground = { wanted, layer: plain };
+    fill(this.attribution, ...(wanted.kind === 'plain' ? [] : [credit(wanted)]));
+    if (wanted.kind === 'plain') return;
+    const layer = await layerOf(wanted, this.speech, () => this.missing());
+    if (this.ground.layer !== plain) return;
+    this.ground = { wanted, layer: layer.addTo(this.map) };
+    plain.remove();
+  }
+
+  private missing(): void {
+    if (!this.told) this.events.tilesMissing();
+    this.told = true;
+  }
+
+  /** The nearest of a chain has a large sign, the others a dot, so that they do not hide each other. */
+  private marker(store: NearStore, nearest: boolean): L.Marker {
     const chain = store.chain ?? 'other';
     const sign = el('span', { class: `marker chain-${chain}` }, icon('store'));
     const label = `${store.name}, ${this.speech.distance(store.distanceM)}`;
     const marker = L.marker([store.latitude, store.longitude], {
-      icon: L.divIcon({ html: sign, className: 'marker-place', iconSize: [44, 44] }),
+      icon: L.divIcon({ html: sign, className: nearest ? 'marker-place' : 'marker-place minor', iconSize: [44, 44] }),
+      zIndexOffset: nearest ? 500 : 0,
       alt: label,
       // Leaflet sets it as a property: text, not HTML.
       title: label,
@@ -113,24 +148,11 @@ class LeafletView implements MapView {
   }
 }
 
-async function layerOf(layer: MapLayer, events: MapEvents): Promise<L.Layer> {
-  if (layer.kind === 'plain') return new PlainLayer();
-  const made = layer.kind === 'tiles' ? tiles(layer) : await archive(layer);
-  let told = false;
-  made.on('tileerror', () => {
-    if (!told) events.tilesMissing();
-    told = true;
-  });
-  return made;
-}
-
-function tiles({ url, maxZoom }: MapLayer & { kind: 'tiles' }): L.GridLayer {
-  return L.tileLayer(url, { maxZoom, referrerPolicy: 'strict-origin-when-cross-origin' });
-}
-
-async function archive({ url, maxZoom }: MapLayer & { kind: 'pmtiles' }): Promise<L.GridLayer> {
-  const { leafletRasterLayer, PMTiles } = await import('pmtiles');
-  return leafletRasterLayer(new PMTiles(url), { maxZoom }) as L.GridLayer;
+/** Who made the map, with a link where the licence asks for one. */
+function credit({ attribution, attributionUrl }: Exclude<MapLayer, { kind: 'plain' }>): Node {
+  const href = attributionUrl === undefined ? undefined : safeLink(attributionUrl);
+  if (href === undefined) return document.createTextNode(attribution);
+  return el('a', { href, target: '_blank', rel: 'noopener noreferrer' }, attribution);
 }
 
 /** Only who opens the map needs its styles. */

@@ -4,10 +4,13 @@ import { readBarcode } from '../data/barcode_text.ts';
 import type { Listed } from '../data/catalogue.ts';
 import { CHAINS, type Chain } from '../data/chains.ts';
 import { KINDS, type Kind } from '../data/deals.ts';
+import { COPY_FRESH_MS } from '../data/lookup.ts';
 import { asTrouble, Trouble } from '../data/trouble.ts';
 import { pathOfKey } from '../keys.ts';
 import type { Page } from '../router.ts';
 import { el, fill } from '../ui/dom.ts';
+import { icon } from '../ui/icons.ts';
+import { productPicture } from '../ui/product_picture.ts';
 import { button, message, pageHead, productRow } from '../ui/pieces.ts';
 import { wordsOfTrouble } from '../ui/words.ts';
 
@@ -25,6 +28,7 @@ class BrowsePage {
   private readonly kinds = new Set<Kind>();
   private readonly input: HTMLInputElement;
   private readonly count = el('p', { class: 'muted', role: 'status', 'aria-live': 'polite' });
+  private readonly age = el('div', { class: 'age' });
   private readonly results = el('div');
   private readonly endings: (() => void)[] = [];
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -57,6 +61,7 @@ class BrowsePage {
       this.filters(speech.say('filterChains'), kept, this.chains, (chain) => speech.chain(chain)),
       this.filters(speech.say('filterKinds'), KINDS, this.kinds, (kind) => speech.kind(kind)),
       this.count,
+      this.age,
       this.results,
     );
     this.endings.push(app.synced.on((outcome) => void this.synced(outcome)));
@@ -126,16 +131,35 @@ class BrowsePage {
 
   private showRows(listed: readonly Listed[], shown: number): void {
     const { speech } = this.app;
+    void this.showAge().catch(() => undefined);
     this.count.textContent = speech.say('found', { count: listed.length });
     const rows = listed.slice(0, shown).map(({ item, promotions }) =>
-      productRow(speech, item.name, `#/product/${pathOfKey({ itemId: item.id })}`, promotions),
+      productRow(
+        speech,
+        item.name,
+        `#/product/${pathOfKey({ itemId: item.id })}`,
+        promotions,
+        undefined,
+        productPicture(this.app, item.name, item.barcodes[0]),
+      ),
     );
     const more = button(speech.say('more'), () => this.showRows(listed, shown + SHOWN_AT_ONCE), 'plain');
     fill(this.results, el('ul', { class: 'rows' }, ...rows), listed.length > shown && more);
   }
 
+  /** A list that is not of today says how old it is. */
+  private async showAge(): Promise<void> {
+    const { speech, sync, clock } = this.app;
+    const { syncedAtMs } = await sync.state();
+    const ageMs = clock.now() - syncedAtMs;
+    const words = speech.say('staleNote', { age: speech.age(ageMs) });
+    const old = ageMs > COPY_FRESH_MS && this.results.childElementCount > 0;
+    fill(this.age, old && el('p', { class: 'stale' }, icon('clock'), el('span', {}, words)));
+  }
+
   private async showNothing(): Promise<void> {
     const { speech } = this.app;
+    fill(this.age);
     this.count.textContent = '';
     if (!(await this.app.catalogue.isEmpty())) {
       fill(this.results, message('find', speech.say('foundNothing'), speech.say('foundNothingNote')));

@@ -6,6 +6,7 @@ import { pathOfKey } from '../keys.ts';
 import { watchInBackground } from '../notify.ts';
 import type { Page } from '../router.ts';
 import { el, fill } from '../ui/dom.ts';
+import { productPicture } from '../ui/product_picture.ts';
 import { button, message, pageHead, productRow } from '../ui/pieces.ts';
 
 export function savedPage(app: App): Page {
@@ -65,7 +66,7 @@ async function rowOf(app: App, key: ProductKey, name: string): Promise<HTMLEleme
   const promotions: readonly PromotionRow[] = answer?.promotions ?? [];
   // Nothing known is not the same as no promotion.
   const note = answer?.status === 'no-promotion' ? app.speech.say('noPromotion') : '';
-  return productRow(app.speech, name, `#/product/${pathOfKey(key)}`, promotions, note);
+  return productRow(app.speech, name, `#/product/${pathOfKey(key)}`, promotions, note, productPicture(app, name, key.barcodes?.[0]));
 }
 
 function notifyBox(app: App): HTMLElement {

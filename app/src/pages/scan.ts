@@ -25,6 +25,7 @@ import { pathOfKey } from '../keys.ts';
 const MEGABYTE = 1_000_000;
 /** After a card was closed, the same product does not come up again while it stays in view. */
 const SEEN_GAP_MS = 1_500;
+const BARCODE_HOLDS_MS = 3_000;
 
 export function scanPage(app: App): Page {
   const page = new ScanPage(app);
@@ -47,6 +48,8 @@ class ScanPage {
   private dismissed: { id: string; atMs: number } | null = null;
   private candidates: readonly number[] = [];
   private torchOn = false;
+  private barcodeAtMs = -BARCODE_HOLDS_MS;
+  private endBarcodes: (() => void) | null = null;
   private left = false;
   private readonly endings: (() => void)[] = [];
 
@@ -129,9 +132,8 @@ class ScanPage {
       this.torch.hidden = !camera.hasTorch;
       this.element.classList.add('live');
       if (this.app.lens.state.kind === 'ready') this.tell('scanHint');
-      const end = watchBarcodes(this.video, (barcode) => this.show({ barcodes: [barcode] }));
-      this.endings.push(end);
       await this.startScanner();
+      this.startBarcodes();
     } catch (error) {
       this.cameraFailed(error);
     }
@@ -146,7 +148,17 @@ class ScanPage {
     this.tell('tagline');
   }
 
+  /** A second eye, once the first one is open or will not open: its library waits for the model. */
+  private startBarcodes(): void {
+    const { kind } = this.app.lens.state;
+    if (this.camera === null || this.endBarcodes !== null || this.left) return;
+    if (kind !== 'ready' && kind !== 'failed') return;
+    this.endBarcodes = watchBarcodes(this.video, (barcode) => this.showBarcode(barcode));
+  }
+
   private closeCamera(): void {
+    this.endBarcodes?.();
+    this.endBarcodes = null;
     this.scanner?.stop();
     this.scanner = null;
     this.camera?.close(this.video);
@@ -170,10 +182,12 @@ class ScanPage {
         state.loadedBytes === 0 ? this.say('scanPreparing') : this.app.speech.say('scanPreparingMb', { mb });
     } else if (state.kind === 'failed') {
       this.lensFailed(state.problem);
+      this.startBarcodes();
     } else if (state.kind === 'ready') {
       this.tell(this.camera === null ? 'tagline' : 'scanHint');
       if (!state.opened.exactPixels) this.app.notices.tell(this.say('pixelsChanged'));
       void this.startScanner();
+      this.startBarcodes();
     }
   }
 
@@ -210,11 +224,25 @@ class ScanPage {
     if (label === undefined) return;
     const key = keyOf(label);
     const id = savedId(key);
-    if (this.dismissed?.id === id && atMs - this.dismissed.atMs < SEEN_GAP_MS) {
-      this.dismissed = { id, atMs };
-      return;
-    }
+    if (this.isDismissed(id, atMs)) return;
+    // Digits with a check are surer than a look; who turns the pack over wants the look again.
+    if (this.sheet.isOpen && atMs - this.barcodeAtMs < BARCODE_HOLDS_MS) return;
     if (id !== this.shownId || !this.sheet.isOpen) this.show(key, this.nameOf(label), confidence);
+  }
+
+  private showBarcode(barcode: string): void {
+    const atMs = performance.now();
+    const key = { barcodes: [barcode] };
+    if (this.isDismissed(savedId(key), atMs)) return;
+    this.barcodeAtMs = atMs;
+    this.show(key);
+  }
+
+  /** Somebody closed its card, and it has been in view ever since. */
+  private isDismissed(id: string, atMs: number): boolean {
+    if (this.dismissed?.id !== id || atMs - this.dismissed.atMs >= SEEN_GAP_MS) return false;
+    this.dismissed = { id, atMs };
+    return true;
   }
 
   private show(key: ProductKey, name?: string, confidence?: number): void {
@@ -231,7 +259,7 @@ class ScanPage {
     this.card = card;
     this.sheet.open(false, card.element);
     if (navigator.userActivation?.hasBeenActive) navigator.vibrate?.(30);
-    void card.load().then(() => this.app.saved.addScan(key, card.name)).catch(() => undefined);
+    void card.load().then(() => this.app.saved.addScan(card.key, card.name)).catch(() => undefined);
   }
 
   private showCandidates(indexes: readonly number[]): void {

@@ -6,7 +6,7 @@ import type { Nearby, NearStore } from '../data/stores.ts';
 import { asTrouble } from '../data/trouble.ts';
 import type { MapView } from '../map/map_view.ts';
 import type { Page } from '../router.ts';
-import { mapLink } from '../ui/answer_card.ts';
+import { mapLink } from '../ui/map_link.ts';
 import { el, fill } from '../ui/dom.ts';
 import { icon } from '../ui/icons.ts';
 import { button, chainBadge, iconButton, message, pageHead } from '../ui/pieces.ts';
@@ -149,7 +149,7 @@ class StoresPage {
     );
     const rows = wanted.slice(0, SHOWN).map((store) => this.row(store));
     fill(this.list, ...rows, el('li', { class: 'muted small' }, nearby.attribution));
-    this.map?.show(wanted);
+    this.map?.show(wanted, nearby.attribution);
   }
 
   private row(store: NearStore): HTMLElement {
@@ -172,7 +172,7 @@ class StoresPage {
           store.address !== undefined && el('span', { class: 'muted small' }, store.address),
         ),
       ),
-      el('a', { class: 'icon-button', href: mapLink(store), 'aria-label': `${speech.say('openInMaps')}: ${store.name}` }, icon('pin')),
+      el('a', { class: 'icon-button', ...mapLink(store, this.app.config.webMap), 'aria-label': `${speech.say('openInMaps')}: ${store.name}` }, icon('pin')),
     );
   }
 

@@ -1,6 +1,6 @@
 /** From pixels to the network's input, by the manifest's rule and to the bit (docs/preprocessing.md). */
 import type { PreprocessingRule } from '../bundle/manifest.ts';
-import { resizeColumns, resizeRows } from './resize.ts';
+import { bestPasses, type Passes } from './passes.ts';
 import { triangleWeights, type Weights } from './triangle.ts';
 import { storedBox, turnPixels, type Box } from './turning.ts';
 
@@ -47,9 +47,11 @@ export function blendOverWhite(rgba: Pixels): void {
 export class Preprocessor {
   private weights: Weights | undefined;
   private weightsFor = 0;
-  private rows = new Uint32Array();
 
-  constructor(private readonly rule: PreprocessingRule) {}
+  constructor(
+    private readonly rule: PreprocessingRule,
+    private readonly passes: Passes = bestPasses(),
+  ) {}
 
   /** uint8 [height_px, width_px, 3] of the picture's centre square. */
   async tensor(source: PixelSource): Promise<Uint8Array<ArrayBuffer>> {
@@ -58,8 +60,8 @@ export class Preprocessor {
     const square = centerSquare(sideways ? height : width, sideways ? width : height);
     const target = this.rule.resize.width_px;
     const weights = this.weightsOf(square.width, target);
-    const rows = this.rowsOf(square.height * target);
-    const step = Math.max(1, Math.floor(STRIP_PX / square.width));
+    const step = Math.min(square.height, Math.max(1, Math.floor(STRIP_PX / square.width)));
+    this.passes.begin(weights, square.height, step * square.width);
     for (let done = 0; done < square.height; done += step) {
       const strip = {
         ...square,
@@ -69,14 +71,9 @@ export class Preprocessor {
       const stored = storedBox(strip, width, height, orientation);
       const rgba = turnPixels(await source.read(stored), stored, orientation);
       if (!source.opaque) blendOverWhite(rgba);
-      resizeRows(asPixels(rgba), strip.width, strip.height, weights, rows, done);
+      this.passes.rows(asPixels(rgba), strip.width, strip.height, done);
     }
-    return resizeColumns(rows, target, weights);
-  }
-
-  private rowsOf(size: number): Uint32Array {
-    if (this.rows.length < size) this.rows = new Uint32Array(size);
-    return this.rows;
+    return this.passes.columns();
   }
 
   private weightsOf(sourcePx: number, targetPx: number): Weights {

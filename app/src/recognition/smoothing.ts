@@ -14,7 +14,7 @@ export interface SmoothingOptions {
   readonly agreeing: number;
 }
 
-export const SMOOTHING: SmoothingOptions = { fadeMs: 350, forgetMs: 1500, agreeing: 3 };
+export const SMOOTHING: SmoothingOptions = { fadeMs: 200, forgetMs: 1500, agreeing: 3 };
 
 export interface SmoothState {
   readonly mean: Float64Array;

@@ -89,7 +89,9 @@ export async function decodeFile(
 ): Promise<{ bitmap: ImageBitmap; orientation: number; opaque: boolean }> {
   const picture = readPictureFile(new Uint8Array(await file.arrayBuffer()));
   try {
-    const bitmap = await createImageBitmap(new Blob([...picture.parts], { type: picture.type }), {
+    // Firefox decodes no blob that is made of several parts.
+    const whole = await new Blob([...picture.parts]).arrayBuffer();
+    const bitmap = await createImageBitmap(new Blob([whole], { type: picture.type }), {
       colorSpaceConversion: 'none',
     });
     return { bitmap, orientation: picture.orientation, opaque: picture.opaque };

@@ -201,6 +201,7 @@ export const en: Texts = {
   'server-down': 'The server is in trouble. Try again soon',
   'server-busy': 'The server is busy. Try again soon',
   'server-refused': 'The server refused the request',
+  'server-unreachable': 'The server cannot be reached. If other pages load, it does not allow the address of this app ([cors] origins)',
   'server-garbage': 'The server sent something unknown. This app may be too old',
   'storage-full': 'There is no room left. News could not be kept',
   'storage-unavailable': 'Storage cannot be used',

@@ -200,6 +200,7 @@ export const ko = {
   'server-down': '서버에 문제가 생겼어요. 잠시 뒤 다시 시도해 주세요',
   'server-busy': '서버가 바빠요. 잠시 뒤 다시 시도해 주세요',
   'server-refused': '서버가 요청을 받지 않았어요',
+  'server-unreachable': '서버에 닿지 못했어요. 인터넷이 되는데도 그러면 서버가 이 앱의 주소를 허용하지 않는 거예요 ([cors] origins)',
   'server-garbage': '서버가 알 수 없는 답을 보냈어요. 앱이 오래되었을 수 있어요',
   'storage-full': '저장 공간이 부족해요. 새 정보를 저장하지 못했어요',
   'storage-unavailable': '저장소를 쓸 수 없어요',

@@ -5,13 +5,15 @@ import type { Chain } from '../data/chains.ts';
 import { pricePer100, savingPercent, tillPrice, piecesOf, unitPrice } from '../data/deals.ts';
 import type { Looked, ProductKey } from '../data/lookup.ts';
 import type { ChainStatus, Item, PromotionRow } from '../data/rows.ts';
+import { lastingKey } from '../data/saved.ts';
 import { nearestOf, type NearStore } from '../data/stores.ts';
 import { pathOfKey } from '../keys.ts';
 import type { TextName } from '../texts/ko.ts';
 import { koreanDay } from '../data/calendar.ts';
-import { el, fill, safeLink, type Child } from './dom.ts';
+import { el, fill, type Child } from './dom.ts';
 import { icon, type IconName } from './icons.ts';
 import { chainBadge, iconButton, kindChip, message } from './pieces.ts';
+import { productPicture } from './product_picture.ts';
 import { shareDeal } from './sharing.ts';
 
 type Nearest = ReadonlyMap<Chain, NearStore>;
@@ -32,6 +34,7 @@ export class AnswerCard {
   private favourite = false;
   private asking = true;
   private ended = false;
+  private pictured: { barcode: string | undefined; name: string; element: HTMLElement } | null = null;
 
   constructor(
     private readonly app: App,
@@ -41,8 +44,10 @@ export class AnswerCard {
   /** Show what this device knows, then what the server adds; resolves when nothing more comes. */
   async load(): Promise<void> {
     const { app, options } = this;
-    this.favourite = await app.saved.isFavourite(options.key).catch(() => false);
-    this.show(await app.lookup.here(options.key).catch(() => null));
+    const here = await app.lookup.here(options.key).catch(() => null);
+    const key = lastingKey(options.key, here?.answer?.item ?? null);
+    this.favourite = await app.saved.isFavourite(key).catch(() => false);
+    this.show(here);
     void this.findStores();
     const looked = await app.lookup.find(options.key);
     this.asking = false;
@@ -52,6 +57,11 @@ export class AnswerCard {
   /** Nothing is drawn any more. */
   end(): void {
     this.ended = true;
+  }
+
+  /** What to remember the product by. */
+  get key(): ProductKey {
+    return lastingKey(this.options.key, this.looked?.answer?.item ?? null);
   }
 
   get name(): string {
@@ -94,6 +104,7 @@ export class AnswerCard {
     return el(
       'header',
       { class: 'card-head' },
+      this.picture(),
       el(
         'div',
         { class: 'card-title' },
@@ -103,6 +114,16 @@ export class AnswerCard {
       star,
       best && iconButton('share', this.say('share'), () => void shareDeal(this.app, this.name, best, this.path)),
     );
+  }
+
+  /** Made once for each product: the card is drawn anew whenever more is known. */
+  private picture(): HTMLElement {
+    const barcode = this.key.barcodes?.[0];
+    const made = this.pictured;
+    if (made !== null && made.barcode === barcode && made.name === this.name) return made.element;
+    const element = productPicture(this.app, this.name, barcode, true);
+    this.pictured = { barcode, name: this.name, element };
+    return element;
   }
 
   private body(answer: Answer): readonly Child[] {
@@ -273,7 +294,8 @@ export class AnswerCard {
   private async toggleFavourite(): Promise<void> {
     this.favourite = !this.favourite;
     try {
-      await this.app.saved.setFavourite(this.options.key, this.name, this.favourite);
+      const seen = (this.looked?.answer?.promotions ?? []).map(({ id }) => id);
+      await this.app.saved.setFavourite(this.key, this.name, this.favourite, seen);
     } catch {
       this.favourite = !this.favourite;
       this.app.notices.tell(this.say('storage-full'));
@@ -298,11 +320,4 @@ function sizeOf(item: Item | null): string | undefined {
   if (item?.size_amount === undefined) return undefined;
   const unit = item.size_unit === 'count' ? '' : (item.size_unit ?? '');
   return `${item.size_amount}${unit}`;
-}
-
-/** A link that opens the phone's own map. */
-export function mapLink(store: NearStore): string {
-  const { latitude, longitude, name } = store;
-  const place = `${latitude.toFixed(6)},${longitude.toFixed(6)}`;
-  return safeLink(`geo:${place}?q=${place}(${encodeURIComponent(name)})`) ?? '#';
 }

@@ -38,6 +38,7 @@ export function productRow(
   link: string,
   promotions: readonly PromotionRow[],
   note?: string,
+  picture?: HTMLElement,
 ): HTMLElement {
   const best = promotions[0];
   const chains = [...new Set(promotions.map((row) => row.chain))];
@@ -52,5 +53,5 @@ export function productRow(
         );
   const badges = el('span', { class: 'row-chains' }, ...chains.map((chain) => chainBadge(speech, chain)));
   const words = el('span', { class: 'row-words' }, el('span', { class: 'row-name' }, name), deal, badges);
-  return el('li', {}, el('a', { class: 'row', href: link }, words, icon('next', 'faint')));
+  return el('li', {}, el('a', { class: 'row', href: link }, picture, words, icon('next', 'faint')));
 }

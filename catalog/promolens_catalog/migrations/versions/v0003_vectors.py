@@ -33,7 +33,7 @@ def upgrade() -> None:
         ),
         sqlite_autoincrement=True,
     )
-    _vectors()
+    _embeddings()
     op.create_table(
         "vector_snapshot",
         sa.Column("space_id", ID, nullable=False),
@@ -47,30 +47,30 @@ def upgrade() -> None:
     )
 
 
-def _vectors() -> None:
+def _embeddings() -> None:
     op.create_table(
-        "vector",
+        "embedding",
         sa.Column("id", ID, nullable=False),
         sa.Column("space_id", ID, nullable=False),
         sa.Column("image_id", TEXT, nullable=False),
         sa.Column("region_id", sa.Integer, nullable=False),
         sa.Column("item_id", TEXT, nullable=False),
-        sa.Column("embedding", sa.LargeBinary),
+        sa.Column("unit", sa.LargeBinary),
         sa.Column("norm", sa.Float, nullable=False),
         sa.Column("attributes", JSON, nullable=False),
         sa.Column("seq", ID, nullable=False),
-        sa.CheckConstraint("region_id >= 0", name=op.f("ck_vector_region_id")),
-        _in_space("vector"),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_vector")),
+        sa.CheckConstraint("region_id >= 0", name=op.f("ck_embedding_region_id")),
+        _in_space("embedding"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_embedding")),
         sa.UniqueConstraint(
             "space_id",
             "image_id",
             "region_id",
-            name=op.f("uq_vector_space_id_image_id_region_id"),
+            name=op.f("uq_embedding_space_id_image_id_region_id"),
         ),
         sqlite_autoincrement=True,
     )
-    op.create_index(op.f("ix_vector_space_id_seq"), "vector", ["space_id", "seq"])
+    op.create_index(op.f("ix_embedding_space_id_seq"), "embedding", ["space_id", "seq"])
 
 
 def _in_space(table: str) -> sa.ForeignKeyConstraint:

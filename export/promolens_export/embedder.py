@@ -1,0 +1,196 @@
+"""A trained embedder as the second model of a bundle: int8, measured against float, gated.
+
+The file takes the uint8 picture that the classifier takes and answers `embedding`, float32
+`[1, width]`, not of length 1: a reader scales it, or a Matryoshka prefix of it, itself. Scaling in
+the file would cost precision (TFLite's L2 normalisation has a fixed int8 step of 1/128).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promolens_export.check_ops import EMBEDDER_OUTPUTS, OpReport, check_int8
+from promolens_export.convert import SHIPPED, convert
+from promolens_export.golden_vectors import GoldenVectors, make_golden
+from promolens_runtime.errors import GateError, InputError
+from promolens_runtime.golden import golden_json, golden_npz
+from promolens_runtime.manifest import ModelEntry, TensorSpec
+from promolens_training.data.photos import Photo
+from promolens_training.embedding.ranking import places, unit_rows
+from promolens_training.embedding.runs import EmbedderRun, open_embedder
+from promolens_training.pixels import Pixels, load_pixels
+
+MODEL_FILE = "embedder.tflite"
+GOLDEN_FILE, GOLDEN_TEXT_FILE = "embedder_golden.npz", "embedder_golden.json"
+FLOAT = "float32"
+MIN_COSINE = 0.98
+MIN_SHARE = 0.99
+MAX_LOST_TOP1 = 0.005
+MEASURED_PHOTOS = 300
+GOLDEN_PICTURES = 6
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far int8 embeddings are from the float ones on the same pictures.
+
+    Attributes:
+        n: photos; share_near: share of all pictures whose cosine is at least `MIN_COSINE`.
+        least_cosine, median_cosine: over all pictures.
+        float_top1, int8_top1: share of photos whose own catalogue picture is nearest. Both sides
+            were trained on, so this measures the loss and not the model.
+    """
+
+    n: int
+    share_near: float
+    least_cosine: float
+    median_cosine: float
+    float_top1: float
+    int8_top1: float
+
+
+@dataclass(frozen=True)
+class ExportedEmbedder:
+    """The embedder's entry of the manifest, its files, its tolerance and its drift."""
+
+    entry: ModelEntry
+    files: dict[str, bytes]
+    golden: GoldenVectors
+    drift: Drift
+
+
+def _embed(model: bytes, pictures: Pixels) -> Floats:
+    from ai_edge_litert.interpreter import Interpreter
+
+    from promolens_runtime.quiet import quiet_stderr
+
+    with quiet_stderr():
+        interpreter = Interpreter(model_content=model, num_threads=2)
+        run = interpreter.get_signature_runner("embed")
+    is_byte = interpreter.get_input_details()[0]["dtype"] == np.uint8
+    kind = np.uint8 if is_byte else np.float32
+    rows = [run(image=picture[None].astype(kind))["embedding"][0] for picture in pictures]
+    return np.stack(rows).astype(np.float32)
+
+
+def measure_drift(
+    before: Floats, after: Floats, labels: NDArray[np.int64], n_photos: int, offset: Floats
+) -> Drift:
+    """Compare embeddings `[n, width]` of the same pictures, photos first, then the catalogue's.
+
+    Args:
+        labels: class of each picture, int64 `[n]`.
+        offset: added to the catalogue's embeddings on both sides, float32 `[width]`.
+    """
+    cosines = (unit_rows(before) * unit_rows(after)).sum(axis=1)
+    tops = []
+    for rows in (before, after):
+        shown = rows[n_photos:] + offset
+        place = places(rows[:n_photos], labels[:n_photos], shown, labels[n_photos:])
+        tops.append(float((place == 0).mean()))
+    return Drift(
+        n=n_photos,
+        share_near=float((cosines >= MIN_COSINE).mean()),
+        least_cosine=float(cosines.min()),
+        median_cosine=float(np.median(cosines)),
+        float_top1=tops[0],
+        int8_top1=tops[1],
+    )
+
+
+def check_drift(drift: Drift) -> None:
+    """Let an int8 embedder pass that answers nearly what the float one answers.
+
+    Raises:
+        GateError: under 99 % of cosines reach 0.98, or top-1 falls by over half a point.
+    """
+    if drift.share_near < MIN_SHARE:
+        raise GateError(
+            f"Expected {MIN_SHARE:.0%} of int8 embeddings within {1 - MIN_COSINE:.2f} of float's "
+            f"cosine. Received {drift.share_near:.1%} (least cosine {drift.least_cosine:.3f}, "
+            f"{drift.n} photos). Use more calibration photos: --calibration-images 500."
+        )
+    lost = drift.float_top1 - drift.int8_top1
+    if lost > MAX_LOST_TOP1 + 1e-9:
+        raise GateError(
+            f"Expected int8 to lose at most {100 * MAX_LOST_TOP1:.1f} points of top-1. Received "
+            f"{100 * lost:.2f} points ({drift.n} photos). Use more calibration photos: "
+            "--calibration-images 500."
+        )
+
+
+def _entry(operators: OpReport) -> ModelEntry:
+    return ModelEntry(
+        role="embedder",
+        file=MODEL_FILE,
+        signature=operators.signature,
+        inputs=tuple(
+            TensorSpec(port.name, port.dtype, port.shape, port.scale, port.zero_point)
+            for port in operators.inputs
+        ),
+        outputs=tuple(TensorSpec(port.name, port.dtype, port.shape) for port in operators.outputs),
+        golden_file=GOLDEN_FILE,
+    )
+
+
+def _chosen(paths: list[str], count: int) -> list[Photo]:
+    """Return `count` pictures spread over the list, which is sorted by class."""
+    step = max(1.0, len(paths) / count)
+    picked = [paths[int(turn * step)] for turn in range(min(count, len(paths)))]
+    missing = [path for path in picked if not Path(path).is_file()]
+    if missing:
+        raise InputError(
+            f"Expected the pictures that the embedder was trained on. Received none at "
+            f"{missing[0]}. Put the dataset back where it was, or train again."
+        )
+    return [Photo(Path(path), "") for path in picked]
+
+
+def _labels(run: EmbedderRun, photos: list[Photo]) -> NDArray[np.int64]:
+    classes = run.info["labels"]
+    return np.array([classes[str(photo.path)] for photo in photos], np.int64)
+
+
+def export_embedder(
+    folder: Path, calibration_images: int, done: Callable[[str], None] = lambda _: None
+) -> ExportedEmbedder:
+    """Convert, measure and gate the embedder of a run folder.
+
+    Args:
+        folder: what `promolens embed train` left, with its dataset in place.
+        calibration_images: training photos and catalogue pictures that set the int8 ranges.
+
+    Raises:
+        InputError: the run or its pictures cannot be used.
+        GateError: int8 drifts too far, or the file is not all int8.
+    """
+    run = open_embedder(folder)
+    px = run.recipe.image_px
+    shown = _chosen(run.info["catalogue"], len(run.info["catalogue"]))
+    half = _chosen(run.info["photos"], max(1, calibration_images - len(shown)))
+    calibration = load_pixels([*half, *shown], px)
+    files = convert(run.folder, calibration, (FLOAT, SHIPPED), done=done)
+    operators = check_int8(files[SHIPPED], px, "embed", EMBEDDER_OUTPUTS)
+    asked = _chosen(run.info["photos"], MEASURED_PHOTOS)
+    pictures = load_pixels([*asked, *shown], px)
+    before, after = (_embed(files[name], pictures) for name in (FLOAT, SHIPPED))
+    labels = _labels(run, [*asked, *shown])
+    drift = measure_drift(before, after, labels, len(asked), run.catalogue_offset)
+    check_drift(drift)
+    golden = make_golden(
+        files[SHIPPED],
+        pictures[:: max(1, len(pictures) // GOLDEN_PICTURES)][:GOLDEN_PICTURES],
+        EMBEDDER_OUTPUTS,
+    )
+    content = {
+        MODEL_FILE: files[SHIPPED],
+        GOLDEN_FILE: golden_npz(golden.golden),
+        GOLDEN_TEXT_FILE: golden_json(golden.golden),
+    }
+    return ExportedEmbedder(_entry(operators), content, golden, drift)

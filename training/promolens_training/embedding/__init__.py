@@ -1,0 +1,1 @@
+"""Embeddings: one vector a picture, near for the same product, far for others."""
