@@ -158,7 +158,7 @@ def make_film(path: Path, seed: int, strangers: int | None) -> Film:
     if strangers is None:
         return write_film(path, seed)
     all_of_them = look_alikes(strangers)
-    chosen = stream(seed, "cast").permutation(len(all_of_them))[:STRANGERS]
+    chosen = stream(seed, "pick").permutation(len(all_of_them))[:STRANGERS]
     return write_film(path, seed, strangers=tuple(all_of_them[i] for i in chosen))
 
 

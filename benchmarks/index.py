@@ -231,7 +231,7 @@ def _hnswlib(vectors: np.ndarray) -> Engine:
 def _faiss_hnsw(vectors: np.ndarray) -> Engine:
     import faiss
 
-    index = faiss.index_factory(vectors.shape[1], "HNSW16,SQ8", faiss.METRIC_INNER_PRODUCT)
+    index: Any = faiss.index_factory(vectors.shape[1], "HNSW16,SQ8", faiss.METRIC_INNER_PRODUCT)
     build_s, _ = _cpu_s(lambda: _added(index, vectors))
     index.hnsw.efSearch = 64
     ask: Ask = lambda q: list(index.search(q[None], K)[1][0])  # noqa: E731
@@ -322,22 +322,17 @@ def _further(index: FaissIndex, queries: np.ndarray) -> dict[str, float]:
 
 
 def _pgvector(vectors: np.ndarray, queries: np.ndarray) -> list[dict[str, Any]]:
-    import psycopg
-
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
     from postgres_server import NoPostgresError, postgres_server
     from promolens_retrieval.pgvector_index import PgVectorIndex
-    from retrieval_support import pgvector_programs
+    from retrieval_support import pgvector_programs, vector_database
 
     truth = np.argsort(-(queries @ vectors.T), axis=1, kind="stable")[:, :K]
     rows = []
     with suppress(NoPostgresError), tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         with postgres_server(programs=pgvector_programs(Path(name))) as server:
-            server.execute("CREATE DATABASE vectors")
-            url = server.url("vectors")
-            with psycopg.connect(url, autocommit=True) as connection:
-                connection.execute("CREATE EXTENSION vector")
+            url = vector_database(server)
             space = Space("bench", MODEL, vectors.shape[1])
             index = PgVectorIndex(connect_database(url), space, ann_threshold=1)
             _fill(index, vectors)

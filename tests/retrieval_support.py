@@ -84,10 +84,14 @@ def pgvector_programs(folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def pgvector_url(vector_server: PostgresServer) -> str:
     """The address of one database with pgvector that tests use in turn."""
-    vector_server.execute("CREATE DATABASE vectors")
-    url = vector_server.url("vectors")
-    _execute(url, "CREATE EXTENSION vector")
-    return url
+    return vector_database(vector_server)
+
+
+def vector_database(server: PostgresServer) -> str:
+    """Make a database with pgvector and return its address."""
+    server.execute("CREATE DATABASE vectors")
+    _execute(server.url("vectors"), "CREATE EXTENSION vector")
+    return server.url("vectors")
 
 
 def empty_vectors(url: str) -> str:

@@ -183,8 +183,8 @@ class TestRegions:
         (tmp_path / "c.db").write_bytes(sqlite_template.read_bytes())
         database = open_database(str(tmp_path / "c.db"))
         index = FaissIndex(database, Space("parts", MODEL, 2))
-        angles = [i / 1000 for i in range(60)] + [0.5, 0.6]
-        entries = [Entry("near", "1", region) for region in range(60)]
+        angles = [i / 1000 for i in range(40)] + [0.5, 0.6]
+        entries = [Entry("near", "1", region) for region in range(40)]
         entries += [Entry("far", "2"), Entry("farther", "3")]
         vectors = np.array([[np.cos(angle), np.sin(angle)] for angle in angles])
         index.upsert(entries, vectors, model_id=MODEL)

@@ -313,7 +313,7 @@ def test_anything_in_any_order_on_faiss(sqlite_template: Path, tmp_path: Path) -
     (tmp_path / "catalog.db").write_bytes(sqlite_template.read_bytes())
     # Built again after three changes, with a graph from eight rows on.
     options = {"newer_limit": 3, "ann_threshold": 8}
-    _run(faiss_backend(str(tmp_path / "catalog.db"), tmp_path / "index", **options), 25)
+    _run(faiss_backend(str(tmp_path / "catalog.db"), tmp_path / "index", **options), 15)
 
 
 def test_anything_in_any_order_on_pgvector(pgvector_url: str) -> None:

@@ -500,14 +500,14 @@ def test_a_download_in_pieces_is_the_file(phone: TestClient, publish: Publish) -
 def test_a_worker_does_without_numpy() -> None:
     """Serving files needs none of what checks them; the names are the bundle's all the same."""
     from promolens_runtime import manifest
-    from promolens_server.routes import bundles
+    from promolens_server.routes import delivery
 
-    assert (bundles.MANIFEST_FILE, bundles.SIGNATURE_FILE) == (
+    assert (delivery.MANIFEST_FILE, delivery.SIGNATURE_FILE) == (
         manifest.MANIFEST_FILE,
         manifest.SIGNATURE_FILE,
     )
     program = (
-        "import sys, promolens_server.routes.bundles, promolens_server.admin.routes\n"
+        "import sys, promolens_server.routes.galleries, promolens_server.admin.routes\n"
         "print(*{'numpy', 'PIL', 'ai_edge_litert', 'jinja2', 'cryptography'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

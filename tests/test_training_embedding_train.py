@@ -13,7 +13,7 @@ from PIL import Image
 from promolens_cli.main import main
 from promolens_runtime.errors import InputError
 from promolens_training.embedding import train as training
-from promolens_training.embedding.compare import Answers, judge, markdown, summarise
+from promolens_training.embedding.compare import Answers, judge, markdown, run_one, summarise
 from promolens_training.embedding.folds import Split, plan_splits, whole_split
 from promolens_training.embedding.network import build_embedder
 from promolens_training.embedding.pictures import ProductPictures, load_product_pictures
@@ -212,6 +212,42 @@ def test_training_from_a_feature_map_leaves_what_lies_before_it(
     assert "head_conv" in changed
     assert "block15_project_conv" in changed
     assert not [name for name in changed if name.startswith("block14") or name.endswith("_bn")]
+
+
+def test_a_cache_of_more_levels_serves_one_of_fewer_and_not_the_other_way(
+    data: ProductPictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from promolens_training.embedding import views as module
+
+    filled = []
+    monkeypatch.setattr(
+        module,
+        "_fill",
+        lambda folder, plan, data, rows, done: filled.append(fake(folder, plan, rows)),
+    )
+
+    def fake(folder: Path, plan: ViewPlan, rows: np.ndarray) -> tuple[str, ...]:
+        for level in plan.levels:
+            np.save(folder / f"{level}.npy", np.zeros((len(rows), 1), np.float16))
+        (folder / "done.json").write_text(str(len(rows)), "utf-8")
+        return plan.levels
+
+    few, many = replace(PLAN, levels=("pooled",)), PLAN
+    for plan in (few, many, few, many):
+        assert set(cached_views(tmp_path, plan, data).maps) == set(plan.levels)
+    assert filled == [few.levels, many.levels]
+
+
+@pytest.mark.slow
+def test_the_whole_network_trains_from_pixels(
+    data: ProductPictures, views: ViewCache, split: Split, tmp_path: Path
+) -> None:
+    recipe = replace(TINY, level="pixels", steps=1)
+    answers, _ = run_one(recipe, data, split, views, tmp_path)
+    again, _ = run_one(recipe, data, split, views, tmp_path)
+    assert len(answers.unseen) == len(split.unseen_photos)
+    np.testing.assert_array_equal(answers.unseen, again.unseen)
+    assert not list(tmp_path.rglob("checkpoint*"))
 
 
 def test_the_neck_is_folded_into_the_file_that_is_kept(

@@ -417,7 +417,8 @@ vector_space = Table(
     sqlite_autoincrement=True,
 )
 
-# One region of one image. `unit` is a unit vector, little-endian float16, NULL in a tombstone; `norm` its length before it became one. `attributes`: name to list of values, for filters.
+# One region of one image. `unit` is a unit vector, little-endian float16, NULL in a tombstone;
+# `norm` its length before it became one. `attributes`: name to list of values, for filters.
 embedding = Table(
     "embedding",
     metadata,

@@ -206,6 +206,8 @@ def _os_error_line(error: OSError) -> str:
 def _interrupted_line(argv: Sequence[str]) -> str:
     if argv[:1] == ["train"] or argv[:2] == ["embed", "train"]:
         return "interrupted; finished steps are kept: the same command with --resume goes on"
+    if argv[:2] == ["embed", "compare"]:
+        return "interrupted; finished steps are kept: the same command goes on"
     return "interrupted; nothing half-written was kept"
 
 

@@ -76,6 +76,13 @@ class Embedder:
             tensor = preprocess(image, spec)
         else:
             tensor = preprocess_image(open_rgb(image, min_short_px=spec.min_short_px), spec)
+        return self.embed_tensor(tensor)
+
+    def embed_tensor(self, tensor: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """As `embed`, from what the manifest's preprocessing made of a picture elsewhere.
+
+        `tensor` is uint8 [height_px, width_px, 3].
+        """
         with self._turn:
             return np.asarray(self._network.run({self._input: tensor[None]})["embedding"][0])
 

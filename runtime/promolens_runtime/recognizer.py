@@ -97,6 +97,13 @@ class Recognizer:
             tensor = preprocess(image, spec)
         else:
             tensor = preprocess_image(open_rgb(image, min_short_px=spec.min_short_px), spec)
+        return self.predict_tensor(tensor, top=top)
+
+    def predict_tensor(self, tensor: NDArray[np.uint8], *, top: int = 5) -> Prediction:
+        """As `predict`, from what the manifest's preprocessing made of a picture elsewhere.
+
+        `tensor` is uint8 [height_px, width_px, 3].
+        """
         with self._turn:
             answer = self._network.run({self._input: tensor[None]})
         logits, embedding = answer["logits"][0], answer["embedding"][0]

@@ -33,19 +33,22 @@ def answered(
     build: Callable[[datetime], Built],
     *,
     policy: str = LISTS,
+    also: bytes = b"",
 ) -> Response:
     """Return an answer, or 304 where the client has it; then only the version is asked for.
 
     Args:
         build: gets the time and makes the answer; what it returns depends on the catalog, the
-            address and the Korean day alone.
+            address, the Korean day and `also` alone.
         policy: Cache-Control.
+        also: what else the tag depends on.
 
     Raises:
         InputError: the database is away.
     """
     now = services.clock()
-    day, path, query = korean_day(now), request.scope["path"], request.scope["query_string"]
+    day, path = korean_day(now), request.scope["path"]
+    query = request.scope["query_string"] + also
     asked_with = request.headers.get("if-none-match")
     if asked_with is not None:
         version = services.versions.current()

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from promolens_catalog.toml_tables import fill, read_toml
 from promolens_runtime.errors import InputError
+from promolens_server.recognition.config import RecognitionConfig
 from promolens_server.stores.config import StoresConfig
 
 CONFIG_VARIABLE = "PROMOLENS_SERVER_CONFIG"
@@ -287,6 +288,7 @@ class ServerConfig:
     stores: StoresConfig = field(default_factory=StoresConfig)
     sync: SyncConfig = field(default_factory=SyncConfig)
     app: AppConfig = field(default_factory=AppConfig)
+    recognition: RecognitionConfig = field(default_factory=RecognitionConfig)
     tls: TlsConfig = field(default_factory=TlsConfig)
     database_url: str = field(default=DEFAULT_DATABASE, repr=False)
     read_url: str | None = field(default=None, repr=False)

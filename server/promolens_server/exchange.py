@@ -25,6 +25,7 @@ class Exchange:
         request_id: its name.
         extra: headers that the answer gets besides its own.
         coding: what the client takes bodies in; `None` for as they are.
+        who: whom its rate is counted for, a key or an address; empty before it is counted.
         deadline_s: when it is ended (`time.monotonic`); each step of the answer moves it on.
         status: of the answer; 0 before it began.
         size: bytes of the body sent so far.
@@ -46,6 +47,7 @@ class Exchange:
         "size",
         "status",
         "task",
+        "who",
     )
 
     def __init__(
@@ -60,6 +62,7 @@ class Exchange:
         self.extra = extra
         self.coding: Coding | None = None
         self.key_id: str | None = None
+        self.who = ""
         self.deadline_s = time.monotonic() + limits.request_s
         self.task: asyncio.Task[object] | None = None
         self.overdue = False
@@ -99,6 +102,11 @@ class Exchange:
         if not message.get("more_body", False):
             self.deadline_s = time.monotonic() + self._limits.request_s
         return message
+
+    @property
+    def limits(self) -> LimitsConfig:
+        """What this request may cost."""
+        return self._limits
 
     def allow(self, seconds: float) -> None:
         """Give this request so long to the start of its answer, from now on."""

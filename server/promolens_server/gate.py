@@ -25,6 +25,7 @@ from promolens_server.limits import check_address, declared_length
 from promolens_server.logs import RequestLog
 from promolens_server.problems import Problem
 from promolens_server.rates import Allowance, Buckets, seconds_up
+from promolens_server.recognition.config import limits_of_pictures
 from promolens_server.request_ids import request_ids
 from promolens_server.services import Services
 from promolens_server.time_limits import TimeLimit
@@ -46,6 +47,7 @@ class Gate:
         self._metrics = services.metrics
         self._keys = services.keys
         self._limits = config.limits
+        self._limits_of = limits_of_pictures(config.recognition, config.limits)
         self._keys_required = config.keys.required
         self._rate = config.rate
         self._by_address = Allowance("address", config.rate.per_s, config.rate.burst)
@@ -66,7 +68,8 @@ class Gate:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         request_id = self._take_id(headers.get(b"x-request-id"))
         extra = [(b"x-request-id", request_id.encode("ascii")), *ALWAYS]
-        exchange = Exchange(request_id, self._limits, receive, send, extra)
+        limits = self._limits_of.get(scope["path"], self._limits)
+        exchange = Exchange(request_id, limits, receive, send, extra)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         # A route whose work takes long by its nature gives itself more time (`Exchange.allow`).
@@ -137,6 +140,7 @@ class Gate:
             peer = peer_of(scope.get("client"))
             who = counted_as(forwarded(peer, headers.get(b"x-forwarded-for"), self._trusted))
             allowance = self._by_address
+        exchange.who = who
         if self._rate.enabled:
             self._charge(who, allowance, exchange.extra)
         if key is None and (text is not None or (api and self._keys_required)):
@@ -170,8 +174,8 @@ class Gate:
             )
 
     def _body(self, scope: Scope, headers: dict[bytes, bytes], exchange: Exchange) -> Receive:
-        if declared_length(headers, self._limits) is not None:
-            exchange.deadline_s = time.monotonic() + self._limits.body_s
+        if declared_length(headers, exchange.limits) is not None:
+            exchange.deadline_s = time.monotonic() + exchange.limits.body_s
         return exchange.receive
 
     async def _failed(self, exchange: Exchange, error: Exception, scope: Scope) -> None:

@@ -22,7 +22,9 @@ TAGS = [
     {"name": "search", "description": "Products by free text."},
     {"name": "stores", "description": "Stores near a place."},
     {"name": "sync", "description": "A copy of the catalog that is kept right."},
+    {"name": "pictures", "description": "Questions that are asked with a picture."},
     {"name": "bundles", "description": "The recogniser that phones load."},
+    {"name": "galleries", "description": "New products for a recogniser, without training."},
     {"name": "service", "description": "The service itself."},
 ]
 

@@ -17,6 +17,7 @@ from promolens_catalog import barcodes
 from promolens_catalog.calendar import korean_day
 from promolens_runtime.errors import InputError
 from promolens_server.answers import tag_of
+from promolens_server.bundles.announcing import announced_tag
 from promolens_server.caching import JSON, LISTS, known_tag
 from promolens_server.found import found_by_text, plain_query
 from promolens_server.known import KnownBodies
@@ -24,6 +25,7 @@ from promolens_server.services import Services
 
 BY_BARCODE = "/v1/products/by-barcode/"
 SEARCH = "/v1/search"
+SYNC = "/v1/sync"
 BARCODE_FORM = re.compile(r"[0-9][0-9 -]{6,62}[0-9]")
 SYNC_POLICY = "public, max-age=60, stale-while-revalidate=600, stale-if-error=604800"
 _Header = tuple[bytes, bytes]
@@ -45,7 +47,7 @@ _SEARCH_PLACE = Place(SEARCH)
 _PLACES = (
     (re.compile(r"/v1/products/by-barcode/[^/]+"), _BARCODE_PLACE, LISTS),
     (re.compile(r"/v1/promotions"), Place("/v1/promotions"), LISTS),
-    (re.compile(r"/v1/sync"), Place("/v1/sync"), SYNC_POLICY),
+    (re.compile(SYNC), Place(SYNC), SYNC_POLICY),
     (re.compile(SEARCH), _SEARCH_PLACE, LISTS),
     (re.compile(r"/v1/autocomplete"), Place("/v1/autocomplete"), LISTS),
     (re.compile(r"/v1/products/by-label/.+"), Place("/v1/products/by-label/{label:path}"), LISTS),
@@ -91,7 +93,10 @@ class Quick:
         if version is None:
             return None
         day = korean_day(self._services.clock())
-        etag = tag_of(self._versions.catalog_id, version, day, path, scope["query_string"])
+        query = scope["query_string"]
+        if path == SYNC:
+            query += announced_tag(self._services.bundles, self._services.galleries)
+        etag = tag_of(self._versions.catalog_id, version, day, path, query)
         known = known_tag(asked_with.decode("latin-1"), etag)
         if known is None:
             return None

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 
 from promolens_catalog.database import Database, Pool, open_database
 from promolens_catalog.lookup import Lookup
-from promolens_server.bundles.store import ArtefactStore
+from promolens_server.bundles.store import GALLERIES, ArtefactStore
 from promolens_server.config import ServerConfig
 from promolens_server.keys import KeyRing
 from promolens_server.metrics import Metrics, open_metrics
+from promolens_server.recognition.opening import Recognition, open_recognition
 from promolens_server.stores.counting import counted
 from promolens_server.stores.finder import StoreFinder
 from promolens_server.stores.opening import open_finder
@@ -37,8 +38,9 @@ class Services:
         keys: API keys.
         metrics: what this worker counts.
         stores: finds stores near a place; closed by its routes, in their event loop.
-        bundles: what phones download; `None` where no store is configured.
+        bundles, galleries: what phones download; `None` where no store is configured.
         primary: the catalog for writing; only for the pages under /admin, else `None`.
+        recognition: answers questions about pictures; `None` where no bundle is configured.
     """
 
     config: ServerConfig
@@ -52,10 +54,14 @@ class Services:
     metrics: Metrics
     stores: StoreFinder
     bundles: ArtefactStore | None = None
+    galleries: ArtefactStore | None = None
     primary: Database | None = None
+    recognition: Recognition | None = None
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Let go of files, connections and processes."""
+        if self.recognition is not None:
+            self.recognition.close()
         if self.primary is not None and self.primary is not self.catalog:
             self.primary.close()
         self.versions.close()
@@ -75,6 +81,7 @@ def open_services(config: ServerConfig, clock: Clock = utc_now) -> Services:
 
     Raises:
         InputError: the database is not an address, not a catalog, or not reachable.
+        BundleError: the bundle that recognises pictures cannot be trusted, or is damaged.
         MissingError: PostgreSQL without its driver.
     """
     if config.read_url:
@@ -103,7 +110,9 @@ def open_services(config: ServerConfig, clock: Clock = utc_now) -> Services:
             note=counted(metrics.registry),
         ),
         bundles=ArtefactStore(config.bundles.store) if config.bundles.store else None,
+        galleries=ArtefactStore(config.bundles.store, GALLERIES) if config.bundles.store else None,
         primary=_primary(config, catalog),
+        recognition=open_recognition(config.recognition, catalog, clock),
     )
 
 

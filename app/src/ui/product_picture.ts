@@ -6,7 +6,9 @@ const TINTS = 6;
 
 /** Beside its name it says nothing new, and so nothing to a screen reader. */
 export function productPicture(app: App, name: string, barcode: string | undefined, large = false): HTMLElement {
-  const place = el('span', { class: `picture tint-${tintOf(name)}${large ? ' large' : ''}`, 'aria-hidden': 'true' }, letterOf(name));
+  const look = `picture tint-${tintOf(name)}${large ? ' large' : ''}`;
+  // Drawn by the style sheet: a sign, and no part of the page's words.
+  const place = el('span', { class: look, 'data-letter': letterOf(name), 'aria-hidden': 'true' });
   void app.pictures.of(barcode).then((blob) => (blob === null ? undefined : show(place, blob)));
   return place;
 }

@@ -44,6 +44,20 @@ class GalleryRecognizer:
             else Embedder(bundle, num_threads=num_threads)
         )
 
+    @classmethod
+    def of(
+        cls, gallery: Gallery, recognizer: Recognizer, embedder: Embedder | None
+    ) -> GalleryRecognizer:
+        """Return one over models that are open already; several galleries may share them.
+
+        `embedder` is the bundle's; needed where the gallery's role is not the classifier's.
+        """
+        made = cls.__new__(cls)
+        made.gallery = gallery
+        made._recognizer = recognizer
+        made._embedder = None if gallery.manifest.role == "classifier" else embedder
+        return made
+
     def predict(
         self, image: Path | bytes | NDArray[np.uint8], *, top: int = 5
     ) -> GalleryPrediction:
@@ -52,6 +66,18 @@ class GalleryRecognizer:
             image = load_rgb(image)  # decoded once for both models
         said = self._recognizer.predict(image, top=top)
         embedding = said.embedding if self._embedder is None else self._embedder.embed(image)
+        return self._fused(said, embedding, top)
+
+    def predict_tensor(self, tensor: NDArray[np.uint8], *, top: int = 5) -> GalleryPrediction:
+        """As `predict`, from what the manifest's preprocessing made of a picture elsewhere."""
+        said = self._recognizer.predict_tensor(tensor, top=top)
+        embedder = self._embedder
+        embedding = said.embedding if embedder is None else embedder.embed_tensor(tensor)
+        return self._fused(said, embedding, top)
+
+    def _fused(
+        self, said: Prediction, embedding: NDArray[np.float32], top: int
+    ) -> GalleryPrediction:
         hits = self.gallery.search(embedding, top=max(top, 2))
         named = said.top[0].label if said.known else None
         own = None if named is None else self.gallery.cosine_of(embedding, named.item_id)

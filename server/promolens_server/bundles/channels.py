@@ -141,7 +141,7 @@ def publish(
     if release.version < channel.highest and not allow_downgrade:
         raise InputError(
             f"Expected a version of at least {channel.highest}, which phones may have. Received "
-            f"{release.version}: they refuse it. Export with a higher version, or pass "
+            f"{release.version}: they refuse it. Make one with a higher version, or pass "
             "--allow-downgrade."
         )
     offered = Offered(release.id, release.version)
@@ -204,12 +204,12 @@ def _earlier_up_to(channel: Channel, version: int | None) -> tuple[Offered, ...]
     if version is None:
         raise InputError(
             "Expected an earlier release to go back to. Received none on this channel. "
-            "Run: promolens bundle releases"
+            "Look at what `releases` shows."
         )
     known = ", ".join(str(one.version) for one in channel.earlier) or "none"
     raise InputError(
         f"Expected a version that was current before ({known}). Received version {version}. "
-        "Run: promolens bundle releases"
+        "Choose one of these."
     )
 
 
@@ -240,7 +240,7 @@ def _refuse_other_name(channel: Channel, release: Release) -> None:
     if channel.name not in ("", release.name):
         raise InputError(
             f"Expected {channel.name!r}, which goes over this channel. Received "
-            f"{release.name!r}. Export with that name, or use another store."
+            f"{release.name!r}. Make one with that name, or use another store."
         )
 
 

@@ -1,4 +1,4 @@
-"""Publishing a bundle: copied into the store, verified there as phones verify it, then offered.
+"""Publishing: copied into the store, verified there as phones verify it, then offered.
 
 What is verified is the copy, so that nothing can change between the look and the use.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -35,7 +36,7 @@ class RefusedBundleError(BundleError):
 
 @dataclass(frozen=True)
 class Order:
-    """How a bundle is to be offered.
+    """How something is to be offered.
 
     Attributes:
         channel: `stable` or `beta`.
@@ -59,6 +60,38 @@ class Published:
     new: bool
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What a verified copy says of itself.
+
+    Attributes:
+        name, version, minimum_app_version, signed_by, model_sha256: as in `Release`.
+        files: names of its files, without manifest and signature.
+    """
+
+    name: str
+    version: int
+    signed_by: str
+    files: Collection[str]
+    minimum_app_version: str | None = None
+    model_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A kind of thing that can be published.
+
+    Attributes:
+        locate: returns its folder from the path that a person gave. Raises BundleError.
+        listed: returns the names of the files in its manifest.json. Raises BundleError.
+        verified: checks a copy and returns its facts. Raises BundleError.
+    """
+
+    locate: Callable[[Path], Path]
+    listed: Callable[[bytes], Collection[str]]
+    verified: Callable[[Path], Facts]
+
+
 def publish_bundle(
     store: ArtefactStore,
     path: Path,
@@ -70,18 +103,37 @@ def publish_bundle(
 ) -> Published:
     """Verify the bundle in `path` or `path/bundle`, keep it, and offer it on a channel.
 
+    Raises RefusedBundleError when it does not verify (bundles without a signature never do), else
+    as `publish`.
+    """
+    bundle = Artefact(
+        locate, _listed_by_bundle, lambda folder: _verified_bundle(folder, public_key)
+    )
+    return publish(store, bundle, path, order, now, checkpoint=checkpoint)
+
+
+def publish(
+    store: ArtefactStore,
+    artefact: Artefact,
+    path: Path,
+    order: Order,
+    now: datetime,
+    *,
+    checkpoint: Checkpoint = nothing,
+) -> Published:
+    """Copy what lies in `path`, verify the copy, keep it, and offer it on a channel.
+
     Raises:
-        RefusedBundleError: it does not verify. Bundles without a signature never do.
-        BundleError: it cannot be read.
+        BundleError: it cannot be read, or does not verify.
         InputError: the channel refuses it (`channels.publish`), or its version has another content.
         OSError: the store cannot be written; it is as it was.
     """
     store.channel(order.channel)
     store.folder.mkdir(parents=True, exist_ok=True)
     with store.incoming() as folder:
-        _copy(path, folder / "files")
+        _copy(artefact, path, folder / "files")
         checkpoint("staged")
-        release = _verified(folder, public_key, now)
+        release = _described(folder, artefact.verified(folder / "files"), now)
         checkpoint("verified")
         # Tried before the release is kept: a refused one leaves nothing behind.
         _offer(store.channel(order.channel), release, order, now)
@@ -101,41 +153,57 @@ def _offer(before: Channel, release: Release, order: Order, now: datetime) -> Ch
     )
 
 
-def _copy(path: Path, target: Path) -> None:
+def _copy(artefact: Artefact, path: Path, target: Path) -> None:
     """Copy manifest, signature and the listed files; each is read once, within its limit."""
-    source = locate(path)
+    source = artefact.locate(path)
     data = read_file(source, MANIFEST_FILE)
-    manifest = Manifest.from_bytes(data)
-    strays = stray_problems(source, manifest.files)
+    names = artefact.listed(data)
+    strays = stray_problems(source, names)
     if strays:
         raise RefusedBundleError(tuple(strays))
     target.mkdir(mode=0o755)
     write_synced(target / MANIFEST_FILE, data)
-    for name in (SIGNATURE_FILE, *sorted(manifest.files)):
+    for name in (SIGNATURE_FILE, *sorted(names)):
         write_synced(target / name, read_file(source, name))
 
 
-def _verified(folder: Path, public_key: str | None, now: datetime) -> Release:
-    """Verify the copy, write its compressed files and describe it."""
+def _listed_by_bundle(data: bytes) -> Collection[str]:
+    return Manifest.from_bytes(data).files
+
+
+def _verified_bundle(folder: Path, public_key: str | None) -> Facts:
     from promolens_runtime.verify import verify_bundle
 
-    report = verify_bundle(folder / "files", public_key)
-    if not report.ok or report.manifest is None or report.signed_by is None:
+    report = verify_bundle(folder, public_key)
+    manifest = report.manifest
+    if not report.ok or manifest is None or report.signed_by is None:
         raise RefusedBundleError(report.findings)
-    names = (MANIFEST_FILE, SIGNATURE_FILE, *report.manifest.files)
-    files = {name: _described(folder, name) for name in sorted(names)}
-    return Release(
-        id=files[MANIFEST_FILE].sha256,
-        name=report.manifest.bundle_id,
-        version=report.manifest.version,
-        minimum_app_version=report.manifest.minimum_app_version,
-        signed_by=report.signed_by,
-        added_at=now,
-        files=files,
+    return Facts(
+        manifest.bundle_id,
+        manifest.version,
+        report.signed_by,
+        manifest.files,
+        minimum_app_version=manifest.minimum_app_version,
     )
 
 
-def _described(folder: Path, name: str) -> ReleaseFile:
+def _described(folder: Path, facts: Facts, now: datetime) -> Release:
+    """Write the compressed files of a verified copy and describe it."""
+    names = (MANIFEST_FILE, SIGNATURE_FILE, *facts.files)
+    files = {name: _file(folder, name) for name in sorted(names)}
+    return Release(
+        id=files[MANIFEST_FILE].sha256,
+        name=facts.name,
+        version=facts.version,
+        minimum_app_version=facts.minimum_app_version,
+        signed_by=facts.signed_by,
+        added_at=now,
+        files=files,
+        model_sha256=facts.model_sha256,
+    )
+
+
+def _file(folder: Path, name: str) -> ReleaseFile:
     data = (folder / "files" / name).read_bytes()
     encoded: dict[str, Stored] = {}
     if len(data) >= SMALLEST_ENCODED_BYTES:

@@ -43,9 +43,10 @@ class Release:
 
     Attributes:
         id: SHA-256 of manifest.json, lower-case hex.
-        name: which line of artefacts (`bundle_id` of a bundle).
+        name: which line of artefacts (`bundle_id` of a bundle, `gallery_id` of a gallery).
         version: rises within a name; one content for each.
-        minimum_app_version: an older app leaves it alone.
+        minimum_app_version: an older app leaves it alone; `None` of a gallery.
+        model_sha256: the model that a gallery belongs to; `None` of a bundle.
         signed_by: the public key that the signature was checked with.
         added_at: when it came into the store, UTC.
         files: by name, manifest and signature among them.
@@ -54,10 +55,11 @@ class Release:
     id: str
     name: str
     version: int
-    minimum_app_version: str
+    minimum_app_version: str | None
     signed_by: str
     added_at: datetime
     files: Mapping[str, ReleaseFile]
+    model_sha256: str | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -67,6 +69,8 @@ class Release:
     def to_bytes(self) -> bytes:
         """Return release.json."""
         value = asdict(self) | {"format": FORMAT, "added_at": self.added_at.isoformat()}
+        if self.model_sha256 is None:  # as it was written before there were galleries
+            del value["model_sha256"]
         return json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1).encode()
 
     @classmethod

@@ -29,6 +29,10 @@ from promolens_server.bundles.channels import CHANNELS, Channel, check_revision
 from promolens_server.bundles.releases import RELEASE_ID, Release, damaged
 
 BUNDLES = "bundles"
+GALLERIES = "galleries"
+NOUNS = {BUNDLES: "bundle", GALLERIES: "gallery"}
+"""The command that publishes each kind, which is also its name."""
+
 LOCK_WAIT_S = 10.0
 MAX_RELEASES_KEPT_IN_MEMORY = 64
 MAX_STATE_BYTES = 1024 * 1024
@@ -61,11 +65,12 @@ class ArtefactStore:
 
     Args:
         root: the folder of the store; made by the first publication.
-        kind: `bundles`; each kind has a folder of its own.
+        kind: `bundles` or `galleries`; each kind has a folder of its own.
     """
 
     def __init__(self, root: Path, kind: str = BUNDLES) -> None:
         self.folder = root / kind
+        self.noun = NOUNS[kind]
         self._releases: OrderedDict[str, Release] = OrderedDict()
         self._channels: dict[str, _Seen] = {}
 
@@ -107,7 +112,7 @@ class ArtefactStore:
             with path.open("rb") as file:
                 release = Release.from_bytes(file.read(MAX_STATE_BYTES), str(path))
         except (FileNotFoundError, NotADirectoryError):
-            raise _no_release(release_id) from None
+            raise self._no_release(release_id) from None
         if release.id != release_id:
             raise damaged(str(path), ValueError(f"it says {release.id}"))
         self._releases[release_id] = release
@@ -166,7 +171,7 @@ class ArtefactStore:
                 if (other.name, other.version) == (release.name, release.version):
                     raise InputError(
                         f"Expected one content for {release.name} version {release.version}, "
-                        f"{other.id[:12]}. Received another, {release.id[:12]}. Export it with a "
+                        f"{other.id[:12]}. Received another, {release.id[:12]}. Make it with a "
                         "higher version."
                     )
             sync_tree(folder)
@@ -261,8 +266,8 @@ class ArtefactStore:
     def _check_there(self) -> None:
         if not self.folder.is_dir():
             raise InputError(
-                f"Expected a bundle store at {self.folder.parent}. Received none. "
-                "Run: promolens bundle publish BUNDLE --store DIR"
+                f"Expected a {self.noun} in the store {self.folder.parent}. Received none. "
+                f"Run: promolens {self.noun} publish --store DIR"
             )
 
     def _channel_path(self, name: str) -> Path:
@@ -275,8 +280,14 @@ class ArtefactStore:
 
     def _release_folder(self, release_id: str) -> Path:
         if not RELEASE_ID.fullmatch(release_id):
-            raise _no_release(release_id)
+            raise self._no_release(release_id)
         return self.folder / "releases" / release_id
+
+    def _no_release(self, release_id: str) -> NoReleaseError:
+        return NoReleaseError(
+            f"Expected the SHA-256 of a release's manifest. Received {release_id[:80]!r}, which is "
+            f"none of this store. Run: promolens {self.noun} releases"
+        )
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -340,10 +351,3 @@ def _lock_folder(folder: Path) -> int | None:
         return descriptor
     os.close(descriptor)
     return None
-
-
-def _no_release(release_id: str) -> NoReleaseError:
-    return NoReleaseError(
-        f"Expected the SHA-256 of a release's manifest. Received {release_id[:80]!r}, which is "
-        "none of this store. Run: promolens bundle releases"
-    )

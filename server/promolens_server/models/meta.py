@@ -7,6 +7,7 @@ from datetime import date
 from pydantic import Field
 
 from promolens_server.models.base import Answer, CatalogId, Instant, Version
+from promolens_server.models.bundles import Releases
 from promolens_server.models.chains import ChainModel
 
 
@@ -50,3 +51,4 @@ class MetaAnswer(Answer):
         description="The newest file that is made; null before anybody asked for one."
     )
     data_sources: list[DataSourceModel]
+    releases: Releases

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from promolens_server.models.base import Answer, CatalogId
+from promolens_server.models.bundles import Releases
 
 POSITION_FORM = r"^[0-9]{1,15}(-[0-9]{1,15})?(\.[a-z_]{1,40}\.[A-Za-z0-9_-]{1,60})?$"
 
@@ -48,3 +49,4 @@ class SyncPage(Answer):
         description="Keep it in one transaction with the changes.", examples=["12"]
     )
     more: bool = Field(description="There are further changes by now.")
+    releases: Releases

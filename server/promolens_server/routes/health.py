@@ -20,7 +20,10 @@ def router(services: Services) -> APIRouter:
     @routes.get("/readyz", summary="The catalog can be read")
     def readyz() -> Response:
         # What the database says when it is away, the gate turns into 503.
-        return _ok({"status": "ok", "version": services.versions.current()})
+        found: dict[str, object] = {"status": "ok", "version": services.versions.current()}
+        if services.recognition is not None:
+            found["recognition"] = services.recognition.health()
+        return _ok(found)
 
     return routes
 

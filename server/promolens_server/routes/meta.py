@@ -13,6 +13,7 @@ from promolens_catalog.calendar import korean_day, start_of_day
 from promolens_catalog.chain_status import chain_statuses
 from promolens_catalog.data_sources import loaded_sources
 from promolens_catalog.identity import catalog_id
+from promolens_server.bundles.announcing import announced
 from promolens_server.cache_folder import bootstrap_folder
 from promolens_server.caching import cached_response, json_bytes
 from promolens_server.models.meta import MetaAnswer
@@ -54,6 +55,7 @@ def _meta(services: Services, made: Bootstrap | None, now: datetime) -> Json:
         "chains": [chain_json(one) | {"stale": not one.speaks_for_today} for one in chains],
         "bootstrap": _bootstrap_json(made) if made and usable else None,
         "data_sources": [source_json(one, start_of_day(day)) for one in sources],
+        "releases": announced(services.bundles, services.galleries),
     }
 
 

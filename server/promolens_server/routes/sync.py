@@ -14,6 +14,7 @@ from promolens_catalog.changes import Change, Position, TooOldError
 from promolens_catalog.copies import copied
 from promolens_runtime.errors import InputError
 from promolens_server.answers import Built, answered
+from promolens_server.bundles.announcing import announced, announced_tag
 from promolens_server.cache_folder import bootstrap_folder
 from promolens_server.caching import json_bytes, known_tag
 from promolens_server.models.problem import problem_response
@@ -68,7 +69,11 @@ def router(services: Services) -> APIRouter:
     @routes.get("/sync", response_model=SyncPage, responses=_SYNC_RESPONSES)
     def sync(request: Request, query: Annotated[SyncQuery, Query()]) -> Response:
         """Return what changed after a position. Apply a page whole and keep its `next_since`."""
-        return answered(request, services, lambda _now: _page(services, query), policy=SYNC_POLICY)
+        # Read before the page: a release of meanwhile is told under the older tag, and once more.
+        tag = announced_tag(services.bundles, services.galleries)
+        return answered(
+            request, services, lambda _now: _page(services, query), policy=SYNC_POLICY, also=tag
+        )
 
     @routes.get("/sync/bootstrap", response_class=Response, responses=_FILE_RESPONSES)
     def whole(request: Request) -> Response:
@@ -121,6 +126,7 @@ def _page(services: Services, query: SyncQuery) -> Built:
         "changes": [change_json(change) for change in page.changes],
         "next_since": str(page.next_since),
         "more": page.more,
+        "releases": announced(services.bundles, services.galleries),
     }
     return Built(page.version, json_bytes(body))
 

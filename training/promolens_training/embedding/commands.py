@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from collections.abc import Sequence
@@ -71,6 +72,14 @@ def train_command(
     return run
 
 
+def _comparison_key(pictures: ProductPictures, folds: int) -> str:
+    """Name what a comparison is made on, so that answers of other data are never read back."""
+    fingerprint = dataset_fingerprint(pictures.pictures, pictures.root)
+    targets = "".join(str(int(each)) for each in pictures.is_target)
+    text = f"{fingerprint} {targets} {folds}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
 def _report(row: dict[str, Any]) -> None:
     text = f"{row['recipe']}: unseen {row['unseen']['top1']:.3f} / {row['unseen']['top5']:.3f}"
     print(text, file=sys.stderr, flush=True)
@@ -93,6 +102,7 @@ def compare_command(
     """
     recipes = [embedding_recipe_named(name) for name in names]
     pictures, views = _pictures_and_views(data, only, out / "views", recipes)
+    out = out / _comparison_key(pictures, folds)
     comparison = plan_comparison(pictures, views, out, folds)
     rows = [comparison.baseline_row(name) for name in BASELINES]
     for row in rows:

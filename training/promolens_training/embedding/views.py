@@ -196,10 +196,10 @@ def cached_views(folder: Path, plan: ViewPlan, data: ProductPictures) -> ViewCac
     folder of their own below `folder`.
     """
     fingerprint = dataset_fingerprint(data.pictures, data.root)
-    key = f"{plan.backbone}-{plan.image_px}-{fingerprint[:12]}"
-    home = folder / key / _plan_key(plan)
-    home.mkdir(parents=True, exist_ok=True)
+    dataset = folder / f"{plan.backbone}-{plan.image_px}-{fingerprint[:12]}"
     rows = plan.rows(len(data.photos), len(data.catalogue))
+    home = _home(dataset, plan, len(rows))
+    home.mkdir(parents=True, exist_ok=True)
     marker = home / "done.json"
     done = int(json.loads(marker.read_text("utf-8"))) if marker.is_file() else 0
     if done < len(rows):
@@ -213,5 +213,12 @@ def cached_views(folder: Path, plan: ViewPlan, data: ProductPictures) -> ViewCac
     return ViewCache(rows, maps)
 
 
-def _plan_key(plan: ViewPlan) -> str:
-    return f"p{plan.photo}-c{plan.catalogue}-s{plan.pasted}-seed{plan.seed}"
+def _home(dataset: Path, plan: ViewPlan, count: int) -> Path:
+    """Return the folder of the plan's views: one that is finished and holds its levels, if any."""
+    views = f"p{plan.photo}-c{plan.catalogue}-s{plan.pasted}-seed{plan.seed}"
+    for home in sorted(dataset.glob(f"{views}-*")):
+        marker = home / "done.json"
+        is_done = marker.is_file() and json.loads(marker.read_text("utf-8")) == count
+        if is_done and all((home / f"{level}.npy").is_file() for level in plan.levels):
+            return home
+    return dataset / "-".join([views, *plan.levels])

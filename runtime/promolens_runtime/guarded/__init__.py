@@ -1,0 +1,1 @@
+"""Pictures of strangers, decoded in a process that may do nothing else."""
