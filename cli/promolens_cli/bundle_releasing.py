@@ -1,4 +1,4 @@
-"""Actions of `promolens bundle` that change or show a bundle store."""
+"""Actions of `promolens bundle` and `promolens gallery` that change or show a bundle store."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from promolens_runtime.errors import InputError
 
 if TYPE_CHECKING:
     from promolens_server.bundles.channels import Channel
+    from promolens_server.bundles.publishing import Published
     from promolens_server.bundles.releases import Release
     from promolens_server.bundles.store import ArtefactStore
 
@@ -32,17 +33,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def publish(args: argparse.Namespace) -> int:
-    """Verify a bundle and offer it on a channel; 3 where it does not verify."""
+    """Verify a bundle or a gallery and offer it on a channel; 3 where it does not verify."""
     from promolens_runtime.quiet import quiet_stderr
-    from promolens_runtime.signing import verification_key
-    from promolens_server.bundles.publishing import Order, RefusedBundleError, publish_bundle
+    from promolens_server.bundles.publishing import RefusedBundleError
 
     store = _store(args)
-    key = verification_key(args.public_key)
-    order = Order(args.channel, args.rollout, _who(args), args.allow_downgrade)
     try:
         with quiet_stderr():  # LiteRT says on stderr which delegate it made
-            done = publish_bundle(store, args.path, key, order, datetime.now(UTC))
+            done = _published(args, store)
     except RefusedBundleError as error:
         for line in error.findings:
             print(f"wrong: {line}", file=sys.stderr)
@@ -57,6 +55,21 @@ def publish(args: argparse.Namespace) -> int:
         f"signed by {done.release.signed_by}",
     )
     return 0
+
+
+def _published(args: argparse.Namespace, store: ArtefactStore) -> Published:
+    from promolens_runtime.signing import verification_key
+    from promolens_server.bundles.galleries import publish_gallery
+    from promolens_server.bundles.publishing import Order, publish_bundle
+    from promolens_server.bundles.store import ArtefactStore
+
+    key = verification_key(args.public_key)
+    order = Order(args.channel, args.rollout, _who(args), args.allow_downgrade)
+    now = datetime.now(UTC)
+    if store.noun == "gallery":
+        bundles = ArtefactStore(store.folder.parent)
+        return publish_gallery(store, bundles, args.path, key, order, now)
+    return publish_bundle(store, args.path, key, order, now)
 
 
 def rollout(args: argparse.Namespace) -> int:
@@ -92,8 +105,8 @@ def releases(args: argparse.Namespace) -> int:
     found = store.releases()
     if args.json:
         answer = {
-            "channels": {name: _channel_json(state) for name, state in states.items()},
-            "releases": [_release_json(release) for release in found],
+            "channels": {name: _channel_json(args, state) for name, state in states.items()},
+            "releases": [_release_json(store, release) for release in found],
         }
         print(json.dumps(answer, ensure_ascii=False, indent=1))
         return 0
@@ -107,16 +120,17 @@ def releases(args: argparse.Namespace) -> int:
         print(
             f"{release.id[:12]}  {release.name} version {release.version}, "
             f"{release.size_bytes} bytes, since {release.added_at:%Y-%m-%d %H:%M}Z, "
-            f"app {release.minimum_app_version} or newer"
+            f"{_for_whom(release)}"
         )
     return 0
 
 
 def prune(args: argparse.Namespace) -> int:
     """Remove old releases."""
-    gone = _store(args).prune(args.keep, dry_run=args.dry_run)
+    store = _store(args)
+    gone = store.prune(args.keep, dry_run=args.dry_run)
     if args.json:
-        removed = [_release_json(release) for release in gone]
+        removed = [_release_json(store, release) for release in gone]
         print(json.dumps({"dry_run": args.dry_run, "removed": removed}, ensure_ascii=False))
         return 0
     done = "would go" if args.dry_run else "removed"
@@ -127,7 +141,7 @@ def prune(args: argparse.Namespace) -> int:
 
 
 def _store(args: argparse.Namespace) -> ArtefactStore:
-    from promolens_server.bundles.store import ArtefactStore
+    from promolens_server.bundles.store import BUNDLES, GALLERIES, ArtefactStore
 
     if args.store is None:
         raise InputError(
@@ -138,9 +152,9 @@ def _store(args: argparse.Namespace) -> ArtefactStore:
     if args.action != "publish" and not root.is_dir():
         raise InputError(
             f"Expected a bundle store at {root}. Received no folder. "
-            "Run: promolens bundle publish BUNDLE --store DIR"
+            f"Run: promolens {args.command} publish --store DIR"
         )
-    return ArtefactStore(root)
+    return ArtefactStore(root, GALLERIES if args.command == "gallery" else BUNDLES)
 
 
 def _who(args: argparse.Namespace) -> str:
@@ -157,7 +171,7 @@ def _who(args: argparse.Namespace) -> str:
 
 def _answer(args: argparse.Namespace, state: Channel, first_line: str = "") -> None:
     if args.json:
-        print(json.dumps(_channel_json(state), ensure_ascii=False, indent=1))
+        print(json.dumps(_channel_json(args, state), ensure_ascii=False, indent=1))
         return
     if first_line:
         print(first_line)
@@ -178,9 +192,9 @@ def _channel_line(name: str, state: Channel) -> str:
     return f"{name}: {state.name} {', '.join(parts)}"
 
 
-def _channel_json(state: Channel) -> dict[str, Any]:
+def _channel_json(args: argparse.Namespace, state: Channel) -> dict[str, Any]:
     return {
-        "bundle_id": state.name or None,
+        f"{args.command}_id": state.name or None,
         "current": state.current and {"id": state.current.id, "version": state.current.version},
         "candidate": state.candidate
         and {"id": state.candidate.id, "version": state.candidate.version},
@@ -200,12 +214,23 @@ def _channel_json(state: Channel) -> dict[str, Any]:
     }
 
 
-def _release_json(release: Release) -> dict[str, Any]:
+def _for_whom(release: Release) -> str:
+    if release.model_sha256 is not None:
+        return f"for the model {release.model_sha256[:12]}"
+    return f"app {release.minimum_app_version} or newer"
+
+
+def _release_json(store: ArtefactStore, release: Release) -> dict[str, Any]:
+    whom = (
+        {"minimum_app_version": release.minimum_app_version}
+        if release.model_sha256 is None
+        else {"model_sha256": release.model_sha256}
+    )
     return {
         "id": release.id,
-        "bundle_id": release.name,
+        f"{store.noun}_id": release.name,
         "version": release.version,
-        "minimum_app_version": release.minimum_app_version,
+        **whom,
         "size_bytes": release.size_bytes,
         "added_at": release.added_at.isoformat(),
         "signed_by": release.signed_by,

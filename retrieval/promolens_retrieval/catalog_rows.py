@@ -60,6 +60,13 @@ def ensure_space(connection: Connection, space: Space) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
+def spaces(connection: Connection) -> list[Space]:
+    """Return all spaces, sorted."""
+    c = vector_space.c
+    query = select(c.corpus, c.model_id, c.dim).order_by(c.corpus, c.model_id, c.dim)
+    return [Space(*row) for row in connection.execute(query)]
+
+
 def find_space(connection: Connection, space: Space) -> int | None:
     """Return the number of a space; None where it is not there."""
     c = vector_space.c

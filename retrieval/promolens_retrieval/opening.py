@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 
 from promolens_catalog.database import Database, connect_database
+from promolens_retrieval import catalog_rows as rows
 from promolens_retrieval.faiss_index import FaissConfig, FaissIndex
 from promolens_retrieval.index import VectorIndex
 from promolens_retrieval.spaces import Space
@@ -30,9 +31,8 @@ def open_index(
         InputError: the address cannot be used, or the server has no good pgvector.
         MissingError: FAISS or pgvector's client is not installed.
     """
-    named = environment.get(URL_VARIABLE, "")
-    url = named or _own_url(database)
-    if named == "catalog" or not url:
+    url = _server_url(database, environment)
+    if not url:
         return FaissIndex(database, space, config)
     from promolens_retrieval.pgvector_index import PgVectorIndex
 
@@ -42,6 +42,30 @@ def open_index(
     except BaseException:
         vectors.engine.dispose()
         raise
+
+
+def list_spaces(
+    database: Database, *, environment: Mapping[str, str] = os.environ
+) -> list[Space]:
+    """Return the spaces that there are where `open_index` searches, sorted; raises InputError."""
+    url = _server_url(database, environment)
+    if not url:
+        with database.read() as connection:
+            return rows.spaces(connection)
+    from promolens_retrieval import pgvector_tables as tables
+
+    vectors = connect_database(url, wait_s=database.wait_s)
+    try:
+        with vectors.read() as connection:
+            return tables.spaces(connection)
+    finally:
+        vectors.engine.dispose()
+
+
+def _server_url(database: Database, environment: Mapping[str, str]) -> str:
+    """Return the address of the server whose pgvector searches; empty where FAISS does."""
+    named = environment.get(URL_VARIABLE, "")
+    return "" if named == "catalog" else named or _own_url(database)
 
 
 def _own_url(database: Database) -> str:

@@ -88,6 +88,14 @@ def ensure(database: Database, space: Space) -> int:
         return _make(connection, space) if found is None else found
 
 
+def spaces(connection: Connection) -> list[Space]:
+    """Return all spaces, sorted; none where nothing was ever stored."""
+    if connection.execute(text("SELECT to_regclass('promolens_space')")).scalar() is None:
+        return []
+    query = "SELECT corpus, model_id, dim FROM promolens_space ORDER BY corpus, model_id, dim"
+    return [Space(*row) for row in connection.execute(text(query))]
+
+
 def table_of(space_id: int) -> str:
     """Return the name of a space's table."""
     return f"promolens_vector_{int(space_id)}"

@@ -32,16 +32,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from promolens_cli.releasing_options import configure_releasing
 
 if TYPE_CHECKING:
     from promolens_runtime.verify import VerifyReport
 
 BROKEN = 3
-STORE_VARIABLE = "PROMOLENS_BUNDLE_STORE"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -66,94 +66,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         epilog="example: promolens bundle keygen ~/keys/promolens.key",
     )
     keygen.add_argument("out", type=Path, help="file for the private key; must not exist")
-    _configure_publish(actions)
-    _configure_channels(actions)
-
-
-def _configure_publish(actions: Any) -> None:
-    publish = actions.add_parser(
-        "publish",
-        help="verify a bundle and offer it to phones",
-        description="Copy a bundle into the store, verify the copy, and offer it on a channel.",
-        epilog="example: promolens bundle publish android_assets/bundle --store /srv/bundles",
-    )
+    publish = configure_releasing(actions, "bundle", "android_assets/bundle")
     publish.add_argument("path", type=Path, help="the bundle, or the folder that holds bundle/")
-    publish.add_argument(
-        "--rollout",
-        type=_percent,
-        default=100,
-        metavar="PERCENT",
-        help="share of the phones that get it at first, 1 to 100 (100)",
-    )
-    publish.add_argument("--public-key", metavar="K", help="ed25519:<base64>")
-    publish.add_argument(
-        "--allow-downgrade",
-        action="store_true",
-        help="offer it though phones may have a higher version, and refuse it",
-    )
-    _channel_options(publish)
-
-
-def _configure_channels(actions: Any) -> None:
-    rollout = actions.add_parser(
-        "rollout",
-        help="offer the release that is being rolled out to more phones, or to fewer",
-        description="Change the share of a roll-out: 0 pauses it, 100 ends it.",
-        epilog="example: promolens bundle rollout 50 --store /srv/bundles",
-    )
-    rollout.add_argument("percent", type=_percent, metavar="PERCENT", help="0 to 100")
-    _channel_options(rollout)
-    rollback = actions.add_parser(
-        "rollback",
-        help="stop offering the newest release",
-        description="Stop a roll-out, or else offer the release before again.",
-        epilog="example: promolens bundle rollback --channel beta --store /srv/bundles",
-    )
-    rollback.add_argument("--to", type=int, metavar="VERSION", help="(the one before)")
-    _channel_options(rollback)
-    releases = actions.add_parser(
-        "releases",
-        help="show the channels and all releases of a store",
-        description="Show what each channel offers, and all releases that are in the store.",
-        epilog="example: promolens bundle releases --store /srv/bundles --json",
-    )
-    _store_options(releases)
-    prune = actions.add_parser(
-        "prune",
-        help="remove old releases from a store",
-        description="Remove releases but for the last ones and for those that a channel offers or "
-        "could go back to. Running downloads end well.",
-        epilog="example: promolens bundle prune --keep 5 --dry-run --store /srv/bundles",
-    )
-    prune.add_argument(
-        "--keep", type=int, default=5, metavar="N", help="the last ones that stay, at least 1 (5)"
-    )
-    prune.add_argument("--dry-run", action="store_true", help="only say what would go")
-    _store_options(prune)
-
-
-def _channel_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--channel", choices=("stable", "beta"), default="stable", help="(stable)")
-    parser.add_argument("--by", metavar="WHO", help="kept with the deed (the login name)")
-    _store_options(parser)
-
-
-def _store_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--store",
-        type=Path,
-        metavar="DIR",
-        default=os.environ.get(STORE_VARIABLE) or None,
-        help=f"the bundle store ({STORE_VARIABLE})",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-
-
-def _percent(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"expected 0 to 100 percent, received {text}")
-    return value
 
 
 def run(args: argparse.Namespace) -> int:

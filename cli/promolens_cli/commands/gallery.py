@@ -6,11 +6,17 @@ Called again, it embeds only what is new. A picture belongs to the product that 
 folder names: a label, item id or barcode of products.csv (docs/gallery.md). With --photos, labelled
 photos of some of the products set when an answer counts.
 
+`publish` copies a gallery into the bundle store, verifies the copy against the bundle that the
+channel offers, and offers it to all phones or to a share of them. `rollout`, `rollback`, `releases`
+and `prune` do what they do for bundles (docs/bundle-delivery.md).
+
 examples:
   promolens gallery build demo_data/catalogue --photos demo_data
   promolens gallery build november/ --products november/products.csv --bundle android_assets
   promolens gallery add shelf1.jpg shelf2.jpg --product 8801234567893
   promolens gallery verify
+  promolens gallery publish --store /srv/bundles --rollout 10
+  promolens gallery rollback --store /srv/bundles
 """
 
 from __future__ import annotations
@@ -19,6 +25,8 @@ import argparse
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
+
+from promolens_cli.releasing_options import configure_releasing
 
 if TYPE_CHECKING:
     Actions: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -54,6 +62,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "gallery", type=Path, nargs="?", help="default: gallery/ in the bundle's folder"
     )
     _reading(verify)
+    publish = configure_releasing(actions, "gallery", "android_assets/gallery")
+    publish.add_argument(
+        "path", type=Path, nargs="?", default=DEFAULT_BUNDLE / "gallery",
+        help="the gallery, or the folder that holds gallery/ (android_assets/gallery)",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -65,7 +78,11 @@ def run(args: argparse.Namespace) -> int:
         "add": gallery_actions.add,
         "verify": gallery_actions.verify,
     }
-    return table[args.action](args)
+    if args.action in table:
+        return table[args.action](args)
+    from promolens_cli import bundle_releasing
+
+    return bundle_releasing.run(args)
 
 
 def _writing(parser: argparse.ArgumentParser) -> None:

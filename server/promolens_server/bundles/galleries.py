@@ -1,4 +1,4 @@
-"""Publishing a gallery: verified as phones do, against the bundle that the channel offers to all."""
+"""Publishing a gallery: verified as phones do, against the bundle that its channel offers."""
 
 from __future__ import annotations
 
