@@ -25,16 +25,17 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="JSON file for the figures")
     args = parser.parse_args()
     quiet_tensorflow()
-    from promolens_export.embedder import MODEL_FILE, export_embedder
+    from promolens_export.embedder import MODEL_FILE, check_drift, export_embedder
     from promolens_training.files import write_json
 
-    found = export_embedder(args.run, args.calibration_images)
+    found = export_embedder(args.run, args.calibration_images, gated=False)
     figures = {**asdict(found.drift), "size_bytes": len(found.files[MODEL_FILE])}
     print("| figure | value |\n| --- | --- |")
     for name, value in figures.items():
         print(f"| {name} | {value:.4f} |" if isinstance(value, float) else f"| {name} | {value} |")
     if args.out:
         write_json(args.out, figures)
+    check_drift(found.drift)
     return 0
 
 

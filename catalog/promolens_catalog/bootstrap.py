@@ -68,10 +68,17 @@ def current(database: Database, folder: Path) -> Bootstrap | None:
         return _read(folder / _name(connection))
 
 
-def newest(folder: Path) -> Bootstrap | None:
-    """Return the file of the highest version that is there, without asking the catalog."""
-    found = [one for one in map(_read, _files(folder)) if one is not None]
-    return max(found, key=lambda one: one.version, default=None)
+def newest(folder: Path, of: str, version: int) -> Bootstrap | None:
+    """Return the newest file of a catalog that is there; files of others do not count.
+
+    Args:
+        of: the catalog's id. Another catalog may have had the same folder, and as many versions.
+        version: of the catalog now; a file of a later one is no copy of it.
+    """
+    found = (one for one in map(_read, _files(folder)) if one is not None)
+    usable = [one for one in found if one.catalog_id == of and one.version <= version]
+    # Of one version there may be several files: a restored catalog has another floor.
+    return max(usable, key=lambda one: (one.version, _changed_ns(one.path)), default=None)
 
 
 def make(database: Database, folder: Path) -> Bootstrap:
@@ -183,10 +190,18 @@ def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"bootstrap-*{_SUFFIX}"))
 
 
+def _changed_ns(path: Path) -> int:
+    """Return when a file was made; 0 where another process has taken it away."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def _clean(folder: Path, keep: Path) -> None:
     """Keep this file and the newest others; what a killed process left goes too."""
     others = [path for path in _files(folder) if path != keep]
-    others.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    others.sort(key=_changed_ns, reverse=True)
     for path in others[KEPT_FILES - 1 :]:
         path.unlink(missing_ok=True)
         _told(path).unlink(missing_ok=True)

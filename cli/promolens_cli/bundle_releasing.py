@@ -152,9 +152,9 @@ def _store(args: argparse.Namespace) -> ArtefactStore:
     if args.action != "publish" and not root.is_dir():
         raise InputError(
             f"Expected a bundle store at {root}. Received no folder. "
-            f"Run: promolens {args.command} publish --store DIR"
+            f"Run: promolens {args.noun} publish --store DIR"
         )
-    return ArtefactStore(root, GALLERIES if args.command == "gallery" else BUNDLES)
+    return ArtefactStore(root, GALLERIES if args.noun == "gallery" else BUNDLES)
 
 
 def _who(args: argparse.Namespace) -> str:
@@ -194,7 +194,7 @@ def _channel_line(name: str, state: Channel) -> str:
 
 def _channel_json(args: argparse.Namespace, state: Channel) -> dict[str, Any]:
     return {
-        f"{args.command}_id": state.name or None,
+        f"{args.noun}_id": state.name or None,
         "current": state.current and {"id": state.current.id, "version": state.current.version},
         "candidate": state.candidate
         and {"id": state.candidate.id, "version": state.candidate.version},

@@ -42,7 +42,7 @@ def _publish(actions: Any, noun: str, example: str) -> argparse.ArgumentParser:
         action="store_true",
         help="offer it though phones may have a higher version, and refuse it",
     )
-    _channel_options(publish)
+    _channel_options(publish, noun)
     return publish
 
 
@@ -54,7 +54,7 @@ def _channels(actions: Any, noun: str) -> None:
         epilog=f"example: promolens {noun} rollout 50 --store /srv/bundles",
     )
     rollout.add_argument("percent", type=_percent, metavar="PERCENT", help="0 to 100")
-    _channel_options(rollout)
+    _channel_options(rollout, noun)
     rollback = actions.add_parser(
         "rollback",
         help="stop offering the newest release",
@@ -62,14 +62,14 @@ def _channels(actions: Any, noun: str) -> None:
         epilog=f"example: promolens {noun} rollback --channel beta --store /srv/bundles",
     )
     rollback.add_argument("--to", type=int, metavar="VERSION", help="(the one before)")
-    _channel_options(rollback)
+    _channel_options(rollback, noun)
     releases = actions.add_parser(
         "releases",
         help="show the channels and all releases of a store",
         description="Show what each channel offers, and all releases that are in the store.",
         epilog=f"example: promolens {noun} releases --store /srv/bundles --json",
     )
-    _store_options(releases)
+    _store_options(releases, noun)
     prune = actions.add_parser(
         "prune",
         help="remove old releases from a store",
@@ -81,16 +81,16 @@ def _channels(actions: Any, noun: str) -> None:
         "--keep", type=int, default=5, metavar="N", help="the last ones that stay, at least 1 (5)"
     )
     prune.add_argument("--dry-run", action="store_true", help="only say what would go")
-    _store_options(prune)
+    _store_options(prune, noun)
 
 
-def _channel_options(parser: argparse.ArgumentParser) -> None:
+def _channel_options(parser: argparse.ArgumentParser, noun: str) -> None:
     parser.add_argument("--channel", choices=("stable", "beta"), default="stable", help="(stable)")
     parser.add_argument("--by", metavar="WHO", help="kept with the deed (the login name)")
-    _store_options(parser)
+    _store_options(parser, noun)
 
 
-def _store_options(parser: argparse.ArgumentParser) -> None:
+def _store_options(parser: argparse.ArgumentParser, noun: str) -> None:
     parser.add_argument(
         "--store",
         type=Path,
@@ -99,6 +99,7 @@ def _store_options(parser: argparse.ArgumentParser) -> None:
         help=f"the bundle store ({STORE_VARIABLE})",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(noun=noun)
 
 
 def _percent(text: str) -> int:

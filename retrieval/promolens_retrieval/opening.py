@@ -44,9 +44,7 @@ def open_index(
         raise
 
 
-def list_spaces(
-    database: Database, *, environment: Mapping[str, str] = os.environ
-) -> list[Space]:
+def list_spaces(database: Database, *, environment: Mapping[str, str] = os.environ) -> list[Space]:
     """Return the spaces that there are where `open_index` searches, sorted; raises InputError."""
     url = _server_url(database, environment)
     if not url:

@@ -225,5 +225,7 @@ class _Selected:
 
 
 def _coded(query: Doubles) -> _Coded:
-    scale = max(float(query.max()), -float(query.min())) / STEPS
-    return _Coded(query, np.rint(query / scale).astype(np.float32)[None], scale)
+    scale = float(np.abs(query).max()) / STEPS
+    codes = np.empty((1, len(query)), np.float32)
+    np.rint(query / scale, out=codes[0], casting="same_kind")
+    return _Coded(query, codes, scale)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from promolens_catalog.toml_tables import fill, read_toml
 from promolens_runtime.errors import InputError
+from promolens_server.feedback.config import FeedbackConfig
 from promolens_server.recognition.config import RecognitionConfig
 from promolens_server.stores.config import StoresConfig
 
@@ -289,6 +290,7 @@ class ServerConfig:
     sync: SyncConfig = field(default_factory=SyncConfig)
     app: AppConfig = field(default_factory=AppConfig)
     recognition: RecognitionConfig = field(default_factory=RecognitionConfig)
+    feedback: FeedbackConfig = field(default_factory=FeedbackConfig)
     tls: TlsConfig = field(default_factory=TlsConfig)
     database_url: str = field(default=DEFAULT_DATABASE, repr=False)
     read_url: str | None = field(default=None, repr=False)

@@ -30,6 +30,7 @@ ROUTERS = (
     "promolens_server.routes.sync",
     "promolens_server.routes.recognition",
     "promolens_server.routes.batches",
+    "promolens_server.routes.feedback",
     "promolens_server.routes.bundles",
     "promolens_server.routes.galleries",
     "promolens_server.routes.meta",

@@ -10,6 +10,7 @@ from promolens_catalog.database import Database, Pool, open_database
 from promolens_catalog.lookup import Lookup
 from promolens_server.bundles.store import GALLERIES, ArtefactStore
 from promolens_server.config import ServerConfig
+from promolens_server.feedback.opening import FeedbackDesk, open_feedback
 from promolens_server.keys import KeyRing
 from promolens_server.metrics import Metrics, open_metrics
 from promolens_server.recognition.opening import Recognition, open_recognition
@@ -41,6 +42,7 @@ class Services:
         bundles, galleries: what phones download; `None` where no store is configured.
         primary: the catalog for writing; only for the pages under /admin, else `None`.
         recognition: answers questions about pictures; `None` where no bundle is configured.
+        feedback: takes pictures that people send; `None` where no folder is configured.
     """
 
     config: ServerConfig
@@ -57,11 +59,14 @@ class Services:
     galleries: ArtefactStore | None = None
     primary: Database | None = None
     recognition: Recognition | None = None
+    feedback: FeedbackDesk | None = None
 
     def close(self) -> None:
         """Let go of files, connections and processes."""
         if self.recognition is not None:
             self.recognition.close()
+        if self.feedback is not None:
+            self.feedback.close()
         if self.primary is not None and self.primary is not self.catalog:
             self.primary.close()
         self.versions.close()
@@ -113,6 +118,7 @@ def open_services(config: ServerConfig, clock: Clock = utc_now) -> Services:
         galleries=ArtefactStore(config.bundles.store, GALLERIES) if config.bundles.store else None,
         primary=_primary(config, catalog),
         recognition=open_recognition(config.recognition, catalog, clock),
+        feedback=open_feedback(config.feedback, clock),
     )
 
 

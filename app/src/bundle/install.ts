@@ -107,7 +107,8 @@ export class Installer<T> {
     const bundle = await readBundleFiles(signed, this.keptFirst(signed, network));
     const engine = await this.openBundle(bundle);
     try {
-      await this.store?.activate(bundle, lastGood);
+      const { bundle_id: bundleId, version: highestVersion } = bundle.manifest;
+      await this.store?.activate(bundle, { bundleId, highestVersion }, lastGood);
     } catch (error) {
       return { engine, bundle, origin: 'network', warnings: [...warnings, asProblem(error)] };
     }
@@ -129,6 +130,6 @@ export class Installer<T> {
   }
 }
 
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

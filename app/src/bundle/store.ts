@@ -4,9 +4,8 @@
  * Storage and OPFS have no transaction over several files.
  */
 import type { Bytes, ReadFile } from './download.ts';
-import { MANIFEST_FILE, SIGNATURE_FILE } from './manifest.ts';
+import { MANIFEST_FILE, SIGNATURE_FILE, type FileEntry } from './manifest.ts';
 import { asProblem, Problem } from './problem.ts';
-import type { VerifiedBundle } from './verified.ts';
 import type { Mark } from './versions.ts';
 
 export const DATABASE = 'promolens-bundles';
@@ -19,17 +18,25 @@ interface KeptBundle {
   readonly files: Readonly<Record<string, string>>;
 }
 
+/** What is kept of a bundle, and of a gallery. */
+export interface Keepable {
+  readonly manifest: { readonly files: Readonly<Record<string, FileEntry>> };
+  readonly manifestBytes: Bytes;
+  readonly signatureBytes: Bytes;
+  readonly files: ReadonlyMap<string, Bytes>;
+}
+
 /** Files, slots and the mark of one origin. Every method throws Problem('storage-...'). */
-export class BundleStore {
+export class BundleStore<M = Mark> {
   private constructor(private readonly database: IDBDatabase) {}
 
-  static async open(name: string = DATABASE): Promise<BundleStore> {
+  static async open<M = Mark>(name: string = DATABASE): Promise<BundleStore<M>> {
     return stored(async () => {
       const request = indexedDB.open(name, 1);
       request.onupgradeneeded = () => {
         for (const store of ['files', 'bundles', 'marks']) request.result.createObjectStore(store);
       };
-      return new BundleStore(await settled(request));
+      return new BundleStore<M>(await settled(request));
     });
   }
 
@@ -55,15 +62,15 @@ export class BundleStore {
     return this.get<Bytes>('files', sha256);
   }
 
-  async mark(): Promise<Mark | null> {
-    return (await this.get<Mark>('marks', 'mark')) ?? null;
+  async mark(): Promise<M | null> {
+    return (await this.get<M>('marks', 'mark')) ?? null;
   }
 
   /**
-   * In one transaction: make `bundle` the active one, what lies in `lastGood` the previous one, and
-   * drop every file that neither has.
+   * In one transaction: make `bundle` the active one, what lies in `lastGood` the previous one, keep
+   * `mark`, and drop every file that neither has.
    */
-  async activate(bundle: VerifiedBundle, lastGood: Slot | null): Promise<void> {
+  async activate(bundle: Keepable, mark: M, lastGood: Slot | null): Promise<void> {
     const { manifest } = bundle;
     const kept: KeptBundle = {
       manifest: bundle.manifestBytes,
@@ -84,7 +91,6 @@ export class BundleStore {
       else bundles.put(previous, 'previous');
       bundles.put(kept, 'active');
       for (const [name, data] of bundle.files) files.put(data, kept.files[name]);
-      const mark: Mark = { bundleId: manifest.bundle_id, highestVersion: manifest.version };
       change.objectStore('marks').put(mark, 'mark');
       const wanted = new Set([kept, previous].flatMap((b) => Object.values(b?.files ?? {})));
       for (const key of await settled(files.getAllKeys())) {

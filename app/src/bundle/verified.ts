@@ -90,7 +90,8 @@ export function sizeLimit(name: string): number {
   return MAX_BYTES[name.split('.').at(-1) ?? ''] ?? 4 * MIB;
 }
 
-async function readSignatureFile(read: ReadFile): Promise<Bytes> {
+/** manifest.sig. Throws Problem, also where there is none. */
+export async function readSignatureFile(read: ReadFile): Promise<Bytes> {
   try {
     return await read(SIGNATURE_FILE, MAX_SIGNATURE_BYTES);
   } catch (error) {

@@ -97,7 +97,8 @@ class _Child:
             )
         except OSError as error:
             raise _unavailable(str(error.strerror)) from error
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self._to, self._from = self.process.stdin, self.process.stdout
         os.set_blocking(self._to.fileno(), False)
         os.set_blocking(self._from.fileno(), False)

@@ -35,7 +35,7 @@ class Decoded:
 
     Attributes:
         tensor: uint8 `[h, w, 3]`, by the bundle's own preprocessing.
-        problem: what makes it no good to match, in a few words (`quality.quality_problem`), or None.
+        problem: what makes it no good to match (`quality.quality_problem`), or None.
         grey: uint8 `[h, w]`, the whole picture with its longer side at 480 px or less, if asked.
     """
 
@@ -63,9 +63,7 @@ def read_frame(source: BinaryIO, max_bytes: int) -> tuple[bytes, bytes] | None:
     return kind, payload
 
 
-def answer(
-    tensor: NDArray[np.uint8], problem: str | None, grey: NDArray[np.uint8] | None
-) -> bytes:
+def answer(tensor: NDArray[np.uint8], problem: str | None, grey: NDArray[np.uint8] | None) -> bytes:
     """Return the payload of an answer."""
     meta: dict[str, Any] = {
         "tensor": list(tensor.shape),

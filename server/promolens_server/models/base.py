@@ -17,9 +17,13 @@ def _text(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-Instant = Annotated[datetime, PlainSerializer(_text, return_type=str, when_used="json")]
-Won = Annotated[int, Field(ge=0, le=100_000_000)]
-RowId = Annotated[int, Field(ge=1, le=2**53 - 1)]
+Instant = Annotated[
+    datetime,
+    PlainSerializer(_text, return_type=str, when_used="json"),
+    Field(examples=["2026-02-24T03:00:00Z"]),
+]
+Won = Annotated[int, Field(ge=0, le=100_000_000, examples=[2300])]
+RowId = Annotated[int, Field(ge=1, le=2**53 - 1, examples=[17])]
 Version = Annotated[
     int, Field(ge=0, description="Of the catalog: rises with every publication.", examples=[12])
 ]

@@ -6,8 +6,8 @@ from pydantic import BaseModel, Field
 
 from promolens_server.models.base import Answer
 
-_SHA256 = "8b0a3f1d5c0f6b2de5bd9c5a4fb38b76f1f9b0f1c8f2a2f4f3e1d0c9b8a79685"
-_FILES = f"/v1/bundles/files/{_SHA256}"
+EXAMPLE_SHA256 = "8b0a3f1d5c0f6b2de5bd9c5a4fb38b76f1f9b0f1c8f2a2f4f3e1d0c9b8a79685"
+_FILES = f"/v1/bundles/files/{EXAMPLE_SHA256}"
 
 
 class EncodedSize(BaseModel):
@@ -21,7 +21,7 @@ class BundleFile(BaseModel):
 
     name: str = Field(examples=["model.tflite"])
     url: str = Field(examples=[f"{_FILES}/model.tflite"])
-    sha256: str = Field(description="lower-case hex, of the file itself", examples=["9f86d0…"])
+    sha256: str = Field(description="lower-case hex, of the file itself", examples=[EXAMPLE_SHA256])
     size_bytes: int = Field(examples=[4195392])
     encoded: dict[str, EncodedSize] = Field(
         description="content codings that it can be asked for in (Accept-Encoding)",
@@ -34,7 +34,7 @@ class Offer(BaseModel):
 
     channel: str = Field(examples=["stable"])
     version: int = Field(description="only rises; leave a lower one alone", examples=[7])
-    manifest_sha256: str = Field(description="names the release", examples=[_SHA256])
+    manifest_sha256: str = Field(description="names the release", examples=[EXAMPLE_SHA256])
     size_bytes: int = Field(description="of all files, not compressed", examples=[4312345])
     early: bool = Field(description="this phone gets it before the others do", examples=[False])
     added_at: str = Field(description="UTC", examples=["2026-11-21T06:45:12+00:00"])
@@ -56,7 +56,7 @@ class OfferedGallery(Offer):
     gallery_id: str = Field(examples=["november"])
     model_sha256: str = Field(
         description="the model that it is for: whose bundle has another one waits",
-        examples=[_SHA256],
+        examples=[EXAMPLE_SHA256],
     )
 
 
@@ -64,7 +64,7 @@ class Announced(Answer):
     """The newest release that every phone of the channel is offered."""
 
     version: int = Field(ge=1, examples=[7])
-    manifest_sha256: str = Field(description="names the release", examples=[_SHA256])
+    manifest_sha256: str = Field(description="names the release", examples=[EXAMPLE_SHA256])
 
 
 class Releases(Answer):

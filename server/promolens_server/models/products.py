@@ -25,10 +25,10 @@ Day = date
 class GiftModel(Answer):
     """What is given with a purchase."""
 
-    name: str
+    name: str = Field(examples=["달빛)미니젤리"])
     price_krw: Won | None
-    barcode: str | None
-    image_url: str | None
+    barcode: str | None = Field(examples=["2000000000022"])
+    image_url: str | None = Field(examples=["https://images.example/gift.jpg"])
 
 
 class OfferModel(Answer):
@@ -42,25 +42,31 @@ class OfferModel(Answer):
         description="One piece, for who takes the whole promotion; halves up.", examples=[1150]
     )
     pieces: int = Field(ge=1, description="Carried home: 2 of 1+1, 3 of 2+1.", examples=[2])
-    regular_price_krw: Won | None = Field(description="Before a discount, where stated.")
+    regular_price_krw: Won | None = Field(
+        description="Before a discount, where stated.", examples=[None]
+    )
     saving_percent: int = Field(ge=0, le=100, examples=[50])
-    gift: GiftModel | None
+    gift: GiftModel | None = Field(examples=[None])
     barcode: str | None = Field(examples=["8801056150013"])
     category: str | None = Field(description="The chain's own section.", examples=["음료"])
-    image_url: str | None = Field(description="The chain's picture; hostile until checked.")
-    valid_from: Day = Field(description="Korean calendar day, included.")
-    valid_until: Day = Field(description="Korean calendar day, included.")
+    image_url: str | None = Field(
+        description="The chain's picture; hostile until checked.",
+        examples=["https://images.example/8801056150013.jpg"],
+    )
+    valid_from: Day = Field(description="Korean calendar day, included.", examples=["2026-02-01"])
+    valid_until: Day = Field(description="Korean calendar day, included.", examples=["2026-02-28"])
     valid_until_inferred: bool = Field(
-        description="The chain shows no end; the month's last day is taken for it."
+        description="The chain shows no end; the month's last day is taken for it.",
+        examples=[False],
     )
 
 
 class PromotionModel(OfferModel):
     """A published promotion and the product that it is of."""
 
-    id: RowId
+    id: RowId = Field(examples=[345])
     item_id: RowId
-    item_name: str
+    item_name: str = Field(examples=["롯데)펩시콜라500ml"])
     price_per_100_krw: int | None = Field(
         description="Of 100 ml or 100 g by `unit_price_krw`; null for counted or unknown sizes.",
         examples=[230],
@@ -70,7 +76,9 @@ class PromotionModel(OfferModel):
         "person), or the name of a matching method.",
         examples=["barcode"],
     )
-    link_score: float | None = Field(description="0 to 1, of a matching method.")
+    link_score: float | None = Field(
+        description="0 to 1, of a matching method; null where none was needed.", examples=[None]
+    )
     first_seen: Instant
     last_seen: Instant
 
@@ -86,7 +94,7 @@ class NameModel(Answer):
     """A name that a chain uses or used."""
 
     chain: ChainName
-    name: str
+    name: str = Field(examples=["롯데)펩시콜라500ml"])
     first_seen: Instant
     last_seen: Instant
 
@@ -100,7 +108,7 @@ class ProductModel(Answer):
     category: str | None = Field(examples=["음료"])
     size_amount: float | None = Field(examples=[500.0])
     size_unit: SizeUnit | None = Field(examples=["ml"])
-    barcodes: list[str]
+    barcodes: list[str] = Field(examples=[["8801056150013"]])
     keys: list[KeyModel]
     names: list[NameModel]
 
@@ -111,8 +119,10 @@ class FactFieldModel(Answer):
     name: str = Field(examples=["energy_kcal"])
     title: str = Field(examples=["열량"])
     unit: str = Field(examples=["kcal"])
-    type: str = Field(description="`text`, `integer`, `number`, `boolean`, `date`.")
-    value: bool | int | float | str
+    type: str = Field(
+        description="`text`, `integer`, `number`, `boolean`, `date`.", examples=["integer"]
+    )
+    value: bool | int | float | str = Field(examples=[220])
 
 
 class FactModel(Answer):
@@ -120,11 +130,16 @@ class FactModel(Answer):
 
     source: str = Field(examples=["nutrition"])
     title: str = Field(examples=["영양 성분"])
-    attribution: str = Field(description="Who must be named where it is shown.")
+    attribution: str = Field(
+        description="Who must be named where it is shown.", examples=["식품의약품안전처"]
+    )
     key: KeyModel
     fields: list[FactFieldModel]
     loaded_at: Instant | None
-    stale: bool = Field(description="Older than the source is taken for true: show it with a mark.")
+    stale: bool = Field(
+        description="Older than the source is taken for true: show it with a mark.",
+        examples=[False],
+    )
 
 
 class ProductAnswer(Answer):
@@ -136,11 +151,12 @@ class ProductAnswer(Answer):
         "but a list is gone, stale or not yet of this month. See `chains` for dates."
     )
     version: Version
-    day: Day = Field(description="Korean calendar day of the answer.")
+    day: Day = Field(description="Korean calendar day of the answer.", examples=["2026-02-24"])
     product: ProductModel | None = Field(description="Null for an unknown product.")
     promotions: list[PromotionModel]
     expired: list[PromotionModel] = Field(
-        description="Still listed though their time is over: no newer list came. Never a yes."
+        description="Still listed though their time is over: no newer list came. Never a yes.",
+        examples=[[]],
     )
     facts: list[FactModel]
     chains: list[ChainModel]
@@ -149,10 +165,12 @@ class ProductAnswer(Answer):
 class PastModel(OfferModel):
     """Terms that were or are published; equal ones that came back are one entry."""
 
-    months: list[str] = Field(description="First and last month in which they held.")
+    months: list[str] = Field(
+        description="First and last month in which they held.", examples=[["2026-01", "2026-02"]]
+    )
     first_seen: Instant
     last_seen: Instant
-    live: bool
+    live: bool = Field(examples=[True])
 
 
 class LastTimeModel(Answer):
@@ -160,16 +178,16 @@ class LastTimeModel(Answer):
 
     kind: KindName
     chain: ChainName
-    months: list[str]
-    valid_until: Day
+    months: list[str] = Field(examples=[["2025-11", "2025-12"]])
+    valid_until: Day = Field(examples=["2025-12-31"])
 
 
 class HistoryAnswer(Answer):
     """Everything that was ever published for a product, newest first."""
 
     version: Version
-    day: Day
+    day: Day = Field(examples=["2026-02-24"])
     item_id: RowId
-    name: str
+    name: str = Field(examples=["롯데)펩시콜라500ml"])
     entries: list[PastModel]
     last_times: list[LastTimeModel] = Field(description="Was this 1+1 before? One entry a kind.")

@@ -26,15 +26,23 @@ class SearchQuery(BaseModel):
         examples=["콜라"],
     )
     chain: list[ChainName] = Field(
-        default=[], max_length=6, description="Only promotions of these chains."
+        default=[],
+        max_length=6,
+        description="Only promotions of these chains.",
+        examples=[["cu", "gs25"]],
     )
     kind: list[KindName] = Field(
-        default=[], max_length=6, description="Only promotions of these kinds."
+        default=[],
+        max_length=6,
+        description="Only promotions of these kinds.",
+        examples=[["1+1", "2+1"]],
     )
     offered: bool = Field(
-        default=False, description="Leave out what has no promotion, if something else has one."
+        default=False,
+        description="Leave out what has no promotion, if something else has one.",
+        examples=[True],
     )
-    limit: int = Field(default=10, ge=1, le=50)
+    limit: int = Field(default=10, ge=1, le=50, description="Most matches.", examples=[10])
 
 
 class CompletionQuery(BaseModel):
@@ -49,18 +57,19 @@ class CompletionQuery(BaseModel):
         description="What was typed so far, a letter on its way to a syllable included.",
         examples=["초코", "초ㅋ"],
     )
-    limit: int = Field(default=8, ge=1, le=20)
+    limit: int = Field(default=8, ge=1, le=20, description="Most names.", examples=[8])
 
 
 class MatchModel(Answer):
     """A product that the text may mean. A suggestion: only a key says what a product is."""
 
     item_id: RowId
-    name: str
+    name: str = Field(examples=["롯데)펩시콜라500ml"])
     score: float = Field(
         ge=0,
         le=1,
         description="Likeness: 1 for equal letters, above 0.5 where a name holds the whole text.",
+        examples=[0.7333],
     )
     promotions: list[PromotionModel]
 
@@ -70,7 +79,7 @@ class SearchAnswer(Answer):
 
     status: StatusName
     version: Version
-    day: date
+    day: date = Field(examples=["2026-02-24"])
     matches: list[MatchModel]
     chains: list[ChainModel]
 
@@ -79,7 +88,7 @@ class CompletionModel(Answer):
     """A product whose name may be on its way."""
 
     item_id: RowId
-    name: str
+    name: str = Field(examples=["롯데)펩시콜라500ml"])
 
 
 class CompletionAnswer(Answer):
@@ -92,9 +101,9 @@ class CompletionAnswer(Answer):
 class LabelAnswer(ProductAnswer):
     """What is known about the label that a recogniser gives."""
 
-    label: str
+    label: str = Field(examples=["pepsi-cola-500ml"])
     matched_by: Literal["class", "text", "nothing"] = Field(
         description="`class`: a product has this label as a key. `text`: none has, and `matches` "
         "are like the label's words; `product` is null. `nothing`: nothing is like it."
     )
-    matches: list[MatchModel]
+    matches: list[MatchModel] = Field(examples=[[]])

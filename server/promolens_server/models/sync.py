@@ -23,7 +23,9 @@ class SyncQuery(BaseModel):
         description="`next_since` of the page before or of a bootstrap file; 0 for an empty copy.",
         examples=["0", "12", "12.promotion.345"],
     )
-    limit: int = Field(default=1000, ge=1, le=2000, description="Changes in a page.")
+    limit: int = Field(
+        default=1000, ge=1, le=2000, description="Changes in a page.", examples=[1000]
+    )
 
 
 class ChangeModel(BaseModel):
@@ -31,12 +33,29 @@ class ChangeModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    version: int = Field(ge=1)
+    version: int = Field(ge=1, examples=[12])
     op: Literal["upsert", "delete"]
-    entity: str = Field(description="`item`, `promotion`, `source` (a chain) or `data_source`.")
-    id: str
+    entity: str = Field(
+        description="`item`, `promotion`, `source` (a chain) or `data_source`.",
+        examples=["promotion"],
+    )
+    id: str = Field(examples=["345"])
     data: dict[str, Any] | None = Field(
-        default=None, description="Put it in place of what is there; not there for a deletion."
+        default=None,
+        description="Put it in place of what is there; not there for a deletion.",
+        examples=[
+            {
+                "chain": "cu",
+                "item_id": 17,
+                "kind": "1+1",
+                "name": "롯데)펩시콜라500ml",
+                "price_krw": 2300,
+                "barcode": "8801056150013",
+                "valid_from": "2026-02-01",
+                "valid_until": "2026-02-28",
+                "link": "barcode",
+            }
+        ],
     )
 
 
@@ -48,5 +67,5 @@ class SyncPage(Answer):
     next_since: str = Field(
         description="Keep it in one transaction with the changes.", examples=["12"]
     )
-    more: bool = Field(description="There are further changes by now.")
+    more: bool = Field(description="There are further changes by now.", examples=[False])
     releases: Releases

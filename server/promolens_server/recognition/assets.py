@@ -168,9 +168,7 @@ class Assets:
             return replace(loaded, gallery=usable, gallery_problem="")
         installed = 0 if usable is None else usable.manifest.version
         try:
-            gallery = read_gallery(
-                self._gallery_folder, loaded.bundle, installed_version=installed
-            )
+            gallery = read_gallery(self._gallery_folder, loaded.bundle, installed_version=installed)
         except (PromolensError, OSError) as error:
             _log.error("gallery not read: %s", error)
             return replace(loaded, gallery=usable, gallery_problem=str(error))

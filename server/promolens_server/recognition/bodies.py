@@ -77,7 +77,7 @@ def check_type(request: Request, allowed: tuple[str, ...]) -> None:
 
 def body_of(*media_types: str, description: str) -> dict[str, Any]:
     """Return the part of an operation in the OpenAPI document for a raw body."""
-    content = {kind: _BINARY for kind in media_types}
+    content = dict.fromkeys(media_types, _BINARY)
     return {"requestBody": {"required": True, "description": description, "content": content}}
 
 

@@ -48,9 +48,7 @@ class Calibration:
     cut_points: CutPoints
     background: Background | None
 
-    def judged(
-        self, score: float, normalised: float | None
-    ) -> tuple[Band | None, float | None]:
+    def judged(self, score: float, normalised: float | None) -> tuple[Band | None, float | None]:
         """Return band and estimated precision (0..1); None where the measure is not there."""
         value = score if self.measure == "score" else normalised
         if value is None:

@@ -96,6 +96,10 @@ class Corpora:
             found.append(Judged(hit, over, *calibration.judged(hit.score, over)))
         return found, True
 
+    def check(self, space: Space) -> None:
+        """Raises Problem 404, there is no such corpus of the model; InputError."""
+        self._index(space)
+
     def judged(self, space: Space, score: float) -> tuple[Band | None, float | None]:
         """Return what a cosine of two pictures means by a corpus' cut-points, if it has some."""
         calibration = self._calibrations.find(space.corpus, space.model_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -31,31 +32,42 @@ def router(services: Services) -> APIRouter:
     def meta(request: Request) -> Response:
         """Return how every chain's list is doing, and what a copy begins with."""
         now = services.clock()
-        made = bootstrap.newest(folder)
-        body = json_bytes(_meta(services, made, now))
+        body = json_bytes(_meta(services, folder, now))
         # Its own bytes are the tag: a file that is made changes it without a new version.
         return cached_response(request, ("meta", body), lambda: body)
 
     return routes
 
 
-def _meta(services: Services, made: Bootstrap | None, now: datetime) -> Json:
+def _meta(services: Services, folder: Path, now: datetime) -> Json:
     day = korean_day(now)
     with services.catalog.read() as connection:
         told_by = catalog_id(connection)
         version, floor = changes.versions_in(connection)
         chains = chain_statuses(connection, now)
         sources = loaded_sources(connection)
-    usable = made is not None and made.catalog_id == told_by and made.version <= version
+    made = bootstrap.newest(folder, told_by, version)
     return {
         "catalog_id": told_by,
         "version": version,
         "floor": floor,
         "day": day.isoformat(),
         "chains": [chain_json(one) | {"stale": not one.speaks_for_today} for one in chains],
-        "bootstrap": _bootstrap_json(made) if made and usable else None,
+        "bootstrap": _bootstrap_json(made) if made else None,
         "data_sources": [source_json(one, start_of_day(day)) for one in sources],
         "releases": announced(services.bundles, services.galleries),
+        "feedback": _feedback_json(services),
+    }
+
+
+def _feedback_json(services: Services) -> Json | None:
+    config = services.config.feedback
+    if services.feedback is None:
+        return None
+    return {
+        "picture_bytes": config.picture_bytes,
+        "side_px": config.side_px,
+        "keep_days": config.keep_days,
     }
 
 

@@ -1,0 +1,1 @@
+"""Pictures that people send of their own will, to make recognition better."""
