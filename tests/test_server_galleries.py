@@ -106,7 +106,7 @@ def test_from_the_first_release_to_going_back(
     ("changes", "said"),
     [
         ({"key": None}, "manifest.sig"),
-        ({"key": generate_key()}, "signature"),
+        ({"key": generate_key()}, "this key did not sign"),
         ({"model_sha256": "0" * 64}, "Expected a gallery of the model"),
         ({"products": 6}, "vectors of each of 6 products"),
         ({"dimensions": 4, "count": 10}, "vectors of 8 numbers"),

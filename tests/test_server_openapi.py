@@ -16,6 +16,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from starlette.testclient import TestClient
 
@@ -28,7 +29,7 @@ from promolens_catalog.store_imports import import_stores
 from promolens_server.config import SyncConfig
 from promolens_server.factory import create_app
 from promolens_server.services import Services, open_services
-from server_support import config_for, running
+from server_support import PROBLEM, config_for, running
 
 EXAMPLES = 10
 # Far from every list of stores no provider can answer here, and 503 is what the document says then.
@@ -107,3 +108,66 @@ def test_answers_have_models_with_examples(document: Any) -> None:
     offered = models["PromotionModel"]["properties"]
     assert offered["unit_price_krw"]["examples"] == [1150]
     assert offered["kind"]["enum"] == ["1+1", "2+1", "3+1", "gift", "discount", "pick"]
+
+
+def contents(document: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every answer that has a body: where, its media type, and what the document says of it."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for status, answer in operation["responses"].items():
+                for media_type, content in answer.get("content", {}).items():
+                    yield f"{method} {path} {status}", media_type, content
+
+
+def resolved(document: Any, schema: dict[str, Any]) -> dict[str, Any]:
+    """Put all models of the document where a validator finds them."""
+    return schema | {"components": document["components"]}
+
+
+def test_every_parameter_has_an_example_that_its_schema_allows(document: Any) -> None:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for parameter in operation.get("parameters", []):
+                where = f"{method} {path} {parameter['name']}"
+                assert "example" in parameter, where
+                jsonschema.validate(parameter["example"], resolved(document, parameter["schema"]))
+
+
+def test_every_answer_has_an_example_that_its_schema_allows(document: Any) -> None:
+    for where, media_type, content in contents(document):
+        if content["schema"].get("format") == "binary":
+            continue
+        assert "json" in media_type, where
+        assert "example" in content, where
+        jsonschema.validate(content["example"], resolved(document, content["schema"]))
+        if media_type == PROBLEM:
+            assert content["example"]["status"] == int(where.split()[-1])
+
+
+def test_the_examples_of_problems_are_what_is_said(api_services: Services, document: Any) -> None:
+    client = TestClient(create_app(api_services))
+    asked = {
+        400: "/v1/search?q=%00",
+        405: None,
+        409: "/v1/sync?since=99",
+        410: "/v1/sync?since=1",
+        414: "/v1/search?q=" + 9_000 * "a",
+        422: "/v1/promotions?limit=0",
+        503: "/v1/stores/nearby?lat=1&lon=1",
+    }
+    for status, address in asked.items():
+        said = (client.post("/v1/search") if address is None else client.get(address)).json()
+        path = "/v1/search" if address is None else address.partition("?")[0]
+        answers = document["paths"][path]["get"]["responses"]
+        shown = answers[str(status)]["content"][PROBLEM]["example"]
+        assert (said["status"], said["code"]) == (status, shown["code"])
+        assert set(said) == set(shown), "the same members"
+        sentence = shown["detail"].partition(" ")[0], shown["detail"].rpartition(". ")[2]
+        assert (said["detail"].partition(" ")[0], said["detail"].rpartition(". ")[2]) == sentence
+
+
+def test_the_page_shows_the_examples(api_services: Services) -> None:
+    page = TestClient(create_app(api_services)).get("/docs").text
+    assert "&quot;unit_price_krw&quot;: 1150" in page
+    assert "<a href='v1/products/by-barcode/8801056150013'>" in page
+    assert "placeholder='cu'" in page

@@ -81,6 +81,8 @@ export class App {
       if ((await this.sync.state().catch(() => null))?.since === null) this.catalogue.changed();
     }
     this.synced.tell(outcome);
+    // What comes of it stands in the settings.
+    void this.lens.hear(this.sync.announced, this.clock.now()).catch(() => undefined);
     return outcome;
   }
 

@@ -3,7 +3,8 @@ import { BundleStore } from './bundle/store.ts';
 import { asProblem, Problem } from './bundle/problem.ts';
 import type { Config } from './config.ts';
 import type { Api } from './data/api.ts';
-import { text } from './data/rows.ts';
+import { text, type JsonObject } from './data/rows.ts';
+import type { Announced } from './data/sync.ts';
 import { Listeners } from './listeners.ts';
 import { tryWebGpu } from './recognition/accelerate.ts';
 import type { Opened } from './recognition/protocol.ts';
@@ -25,12 +26,23 @@ export interface LensPlace {
   readonly before?: Promise<void>;
 }
 
+/** What a channel offers to this phone. */
+interface Offer {
+  readonly url: string;
+  readonly version: number;
+  readonly body: JsonObject;
+}
+
+/** Sync tells of this channel only. */
+const ANNOUNCED_CHANNEL = 'stable';
 const OFFER_PATIENCE_MS = 5_000;
 const UPDATE_EVERY_MS = 86_400_000;
 
 export class Lens {
   readonly changes = new Listeners<LensState>();
   state: LensState = { kind: 'idle' };
+  /** Why the gallery that the server offers is not in use. */
+  galleryProblem: Problem | null = null;
   private opening: Promise<Recogniser> | null = null;
 
   constructor(
@@ -56,7 +68,7 @@ export class Lens {
     const last = Number(this.settings.get('updated') ?? 0);
     if (!now && Math.abs(atMs - last) < UPDATE_EVERY_MS) return 'not-yet';
     const recogniser = await this.ready();
-    const offer = await this.offered();
+    const offer = await this.offer('bundles');
     const known = recogniser.opened.version;
     if (offer !== null && offer.version <= known) {
       this.settings.set('updated', String(atMs));
@@ -66,6 +78,36 @@ export class Lens {
     this.settings.set('updated', String(atMs));
     if (outcome === 'installed') this.become({ kind: 'ready', opened: recogniser.opened });
     return outcome;
+  }
+
+  /**
+   * Look for a newer gallery; rejects with a Problem, and the one in use goes on. `waiting`: there is
+   * one, but for another recogniser than this phone has.
+   */
+  async updateGallery(): Promise<'current' | 'installed' | 'none' | 'waiting'> {
+    this.galleryProblem = null;
+    try {
+      const recogniser = await this.ready();
+      const offer = await this.offer('galleries');
+      if (offer === null) return 'none';
+      const { gallery, modelSha256s } = recogniser.opened;
+      if (!modelSha256s.includes(text(offer.body['model_sha256']) ?? '')) return 'waiting';
+      if (gallery !== null && offer.version <= gallery.version) return 'current';
+      const outcome = await recogniser.updateGallery(offer.url);
+      this.become({ kind: 'ready', opened: recogniser.opened });
+      return outcome;
+    } catch (error) {
+      this.galleryProblem = asProblem(error);
+      throw this.galleryProblem;
+    }
+  }
+
+  /** Fetch at once what the copy's server announces as newer than what is here. */
+  async hear({ bundle, gallery }: Announced, atMs: number): Promise<void> {
+    if (this.state.kind !== 'ready' || this.config.channel !== ANNOUNCED_CHANNEL) return;
+    const { opened } = this.state;
+    if (bundle !== null && bundle > opened.version) await this.update(true, atMs);
+    if (gallery !== null && gallery > (opened.gallery?.version ?? 0)) await this.updateGallery();
   }
 
   /** Try WebGPU once for each bundle; the next start takes what was faster. */
@@ -101,19 +143,20 @@ export class Lens {
   /** Where the first bundle comes from: the server's channel, else what came with the app. */
   private async source(): Promise<string> {
     if (await somethingKept()) return this.config.bundleUrl;
-    const offer = await this.offered().catch(() => null);
+    const offer = await this.offer('bundles').catch(() => null);
     return offer?.url ?? this.config.bundleUrl;
   }
 
   /** What the channel offers to this phone; null where the server has no such thing. */
-  private async offered(): Promise<{ url: string; version: number } | null> {
+  private async offer(kind: 'bundles' | 'galleries'): Promise<Offer | null> {
     const headers = { 'Promolens-Install': this.settings.installId };
     const asking = { patienceMs: OFFER_PATIENCE_MS, headers, fresh: true };
     try {
-      const offer = await this.api.json(`v1/bundles/${this.config.channel}`, asking);
-      const [address, version] = [text(offer['manifest_url']), offer['version']];
+      const body = await this.api.json(`v1/${kind}/${this.config.channel}`, asking);
+      const [address, version] = [text(body['manifest_url']), body['version']];
       if (address === undefined || typeof version !== 'number') return null;
-      return { url: new URL('./', this.api.url(address.replace(/^\//, ''))).href, version };
+      const url = new URL('./', this.api.url(address.replace(/^\//, ''))).href;
+      return { url, version, body };
     } catch (error) {
       if (/HTTP 404/.test(String(error))) return null;
       throw new Problem('network-unreachable', String(error));

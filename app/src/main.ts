@@ -107,6 +107,8 @@ function improve(app: App): void {
     setTimeout(() => {
       app.lens
         .update(false, app.clock.now())
+        .catch((error: unknown) => console.warn(String(error)))
+        .then(() => app.lens.updateGallery())
         .then(() => app.lens.tryAccelerator())
         .catch((error: unknown) => console.warn(String(error)));
     }, CONTROL_PATIENCE_MS);

@@ -10,7 +10,13 @@ import { readManifest, type PreprocessingRule, type UnknownRule } from '../src/b
 import { asProblem } from '../src/bundle/problem.ts';
 import { libraryVerify, nativeVerify, checkSignature, readPublicKey } from '../src/bundle/signature.ts';
 import { parseStrict } from '../src/bundle/strict_json.ts';
-import { answer } from '../src/recognition/calibration.ts';
+import { fusedAnswer, type Known } from '../src/gallery/answering.ts';
+import { bestHits, fuse } from '../src/gallery/fusion.ts';
+import { GallerySearch, readVectors } from '../src/gallery/gallery.ts';
+import { readGalleryManifest, type GalleryManifest, type GalleryRule } from '../src/gallery/manifest.ts';
+import { PlainDots, WasmDots, type Dots } from '../src/gallery/search.ts';
+import { quantise, unit } from '../src/gallery/vectors.ts';
+import { answer, type Answer } from '../src/recognition/calibration.ts';
 import { readPictureFile } from '../src/recognition/picture_file.ts';
 import { PlainPasses, WasmPasses, type Passes } from '../src/recognition/passes.ts';
 import { pixelsSource, Preprocessor, scaledDecodeDivisor } from '../src/recognition/preprocess.ts';
@@ -38,6 +44,16 @@ const PASSES: Record<string, () => Passes> = {
     const passes = WasmPasses.make();
     if (passes === null) throw new Error('no WebAssembly SIMD');
     return passes;
+  },
+};
+
+/** The two ways to search. */
+const DOTS: Record<string, (codes: Int8Array, dimensions: number) => Dots> = {
+  plain: (codes, dimensions) => new PlainDots(codes, dimensions),
+  wasm: (codes, dimensions) => {
+    const dots = WasmDots.make(codes, dimensions);
+    if (dots === null) throw new Error('no WebAssembly SIMD');
+    return dots;
   },
 };
 
@@ -78,12 +94,49 @@ const TOOLS: Record<string, (asked: Asked, data: Bytes) => Promise<Told> | Told>
     const raw = new Uint8Array(Buffer.from(String(asked['raw']), 'base64'));
     return { facts: [await nativeVerify(key, raw, data), await libraryVerify(key, raw, data)] };
   },
+  galleryManifest: (_asked, data) => ({ facts: readGalleryManifest(data) }),
+  /** Data: the embedding, then the centre where there is one; gives codes, then the scale. */
+  galleryQuery: (asked, data) => {
+    const [embedding, centre] = halves(data, asked['centred'] === true);
+    const direction = unit(embedding, centre);
+    const query = direction === null ? null : quantise(direction);
+    if (query === null) return { facts: null };
+    return { facts: query.scale, bytes: new Uint8Array(query.codes.buffer) };
+  },
+  /** Data: vectors.bin, then centre.bin, then the embedding; gives each product's cosine. */
+  galleryCosines: (asked, data) => {
+    const manifest = asked['manifest'] as GalleryManifest;
+    const size = Number(asked['vectors_size']);
+    const floats = data.subarray(size);
+    const [centre, embedding] = [floats.subarray(0, -4 * manifest.dimensions), floats.slice(-4 * manifest.dimensions)];
+    const vectors = readVectors(manifest, data.subarray(0, size), centre);
+    const search = new GallerySearch(vectors, DOTS[String(asked['dots'])]);
+    const cosines = search.productCosines(new Float32Array(embedding.buffer));
+    return { facts: cosines !== null, bytes: new Uint8Array(cosines?.buffer ?? new ArrayBuffer()) };
+  },
+  /** Data: each product's cosine. */
+  fuse: (asked, data) => {
+    const cosines = new Float64Array(data.buffer);
+    const hits = bestHits(cosines, Number(asked['top']));
+    const named = asked['named'] as number | 'elsewhere' | null;
+    return { facts: { by: fuse(named, cosines, hits, asked['rule'] as GalleryRule), hits } };
+  },
+  /** The same from the classifier's answer, as the page sees it. */
+  fusedAnswer: (asked, data) => ({
+    facts: fusedAnswer(asked['known'] as Known, asked['answer'] as Answer, new Float64Array(data.buffer)),
+  }),
   answer: (asked, data) => {
     const logits = new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4);
     const rule = { temperature: Number(asked['temperature']), unknown: asked['unknown'] as UnknownRule };
     return { facts: answer(logits, rule) };
   },
 };
+
+/** float32 numbers; the second half where there is one. */
+function halves(data: Bytes, two: boolean): [Float32Array, Float32Array | null] {
+  const all = new Float32Array(data.buffer);
+  return two ? [all.slice(0, all.length / 2), all.slice(all.length / 2)] : [all, null];
+}
 
 function ruleOf(inputPx: number): PreprocessingRule {
   return {

@@ -114,7 +114,8 @@ def check_drift(drift: Drift) -> None:
         raise GateError(
             f"Expected {MIN_SHARE:.0%} of int8 embeddings within {1 - MIN_COSINE:.2f} of float's "
             f"cosine. Received {drift.share_near:.1%} (least cosine {drift.least_cosine:.3f}, "
-            f"{drift.n} photos). Use more calibration photos: --calibration-images 500."
+            f"{drift.n} photos). Try --calibration-images 500, or train a recipe with a larger "
+            "shrink."
         )
     lost = drift.float_top1 - drift.int8_top1
     if lost > MAX_LOST_TOP1 + 1e-9:

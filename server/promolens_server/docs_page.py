@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from html import escape
 from typing import Any
+from urllib.parse import quote
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --dim: #777 }
@@ -82,23 +83,43 @@ def _operation(
 
 
 def _form(path: str, method: str, parameters: list[Mapping[str, Any]]) -> str:
-    """Return the parameters; as a form where a form can ask for the answer."""
+    """Return the parameters; as a form where a form can ask for the answer, else with a link."""
     rows = "".join(_parameter(one) for one in parameters)
     table = f"<div class='wide'><table>{rows}</table></div>" if rows else ""
-    if method != "get" or "{" in path:
+    if method != "get":
         return table
+    if "{" in path:
+        return table + _link(path, parameters)
     return f"<form action='{escape(path.lstrip('/'))}'>{table}<button>Ask</button></form>"
+
+
+def _link(path: str, parameters: list[Mapping[str, Any]]) -> str:
+    """Return a link that asks with the examples of what the path names."""
+    filled = path
+    for one in parameters:
+        if one["in"] == "path":
+            filled = filled.replace("{" + one["name"] + "}", quote(str(_example(one)), safe=""))
+    address = escape(filled.lstrip("/"))
+    return f"<p>For example <a href='{address}'><code>/{address}</code></a></p>"
+
+
+def _example(parameter: Mapping[str, Any]) -> Any:
+    """Return a parameter's example; of a repeatable one its first value."""
+    found = parameter.get(
+        "example", next(iter(parameter.get("schema", {}).get("examples", [])), "")
+    )
+    return found[0] if isinstance(found, list) and found else found
 
 
 def _parameter(one: Mapping[str, Any]) -> str:
     schema = one.get("schema", {})
     name = escape(one["name"])
     needed = "" if one.get("required") else "<br>not needed"
-    field = ""
+    example = _example(one)
+    hint = escape(str(example).lower() if isinstance(example, bool) else str(example))
+    field = f"<code>{hint}</code>"
     if one["in"] == "query":
-        example = one.get("example", next(iter(schema.get("examples", [])), ""))
-        value = example if one.get("required") and not isinstance(example, (list, dict)) else ""
-        hint = escape(str(example))
+        value = example if one.get("required") else ""
         field = (
             f"<input name='{name}' value='{escape(str(value))}' placeholder='{hint}' "
             f"aria-label='{name}'>"
@@ -122,13 +143,23 @@ def _limits(schema: Mapping[str, Any]) -> str:
 def _answers(document: Mapping[str, Any], operation: Mapping[str, Any]) -> Iterator[str]:
     for status, answer in operation.get("responses", {}).items():
         found = _resolved(document, answer)
-        yield f"<p><b>{escape(status)}</b> {_text(found.get('description', ''))}</p>"
+        code = next((one["code"] for one in _problems(found)), "")
+        told = f" <code>{escape(code)}</code>" if code else ""
+        yield f"<p><b>{escape(status)}</b> {_text(found.get('description', ''))}{told}</p>"
         if not status.startswith("2"):
             continue
         for media_type, content in found.get("content", {}).items():
             for example in _examples(document, content):
                 shown = json.dumps(example, ensure_ascii=False, indent=1)
                 yield f"<p>{escape(media_type)}</p><pre>{escape(shown)}</pre>"
+
+
+def _problems(answer: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Return the examples of a problem."""
+    for content in answer.get("content", {}).values():
+        example = content.get("example")
+        if isinstance(example, Mapping) and "code" in example:
+            yield example
 
 
 def _examples(document: Mapping[str, Any], content: Mapping[str, Any]) -> Iterator[Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
 
-from promolens_server.models.problem import ProblemModel
+from promolens_server.examples import NoExampleError, example_of
+from promolens_server.models.problem import ProblemModel, problem_example
 from promolens_server.problems import MEDIA_TYPE
 
 DESCRIPTION = """What is on promotion where: by barcode, by name, by a recogniser's label; with the
@@ -48,8 +50,29 @@ def document(app: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     components["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
     for operation in _operations(found):
+        for parameter in operation.get("parameters", []):
+            _give_example(parameter, schemas)
         for status, answer in operation["responses"].items():
             if status.startswith(("4", "5")):
-                answer["content"] = {MEDIA_TYPE: {"schema": _PROBLEM}}
+                answer["content"] = {MEDIA_TYPE: _problem(int(status), answer)}
+            else:
+                for content in answer.get("content", {}).values():
+                    _give_example(content, schemas)
     found["security"] = [{}, {"key": []}]
     return found
+
+
+def _problem(status: int, answer: dict[str, Any]) -> dict[str, Any]:
+    own = answer.get("content", {}).get(MEDIA_TYPE, {}).get("example")
+    return {"schema": _PROBLEM, "example": own or problem_example(status)}
+
+
+def _give_example(told: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Give a parameter, or the content of an answer, the example that its schema makes.
+
+    Bytes have none. A test says that everything else has one.
+    """
+    if "example" in told or "examples" in told:
+        return
+    with contextlib.suppress(NoExampleError):
+        told["example"] = example_of(told.get("schema", {}), schemas)

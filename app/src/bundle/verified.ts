@@ -34,11 +34,17 @@ export interface SignedManifest {
   readonly signedBy: string;
 }
 
-export interface VerifiedBundle extends SignedManifest {
-  readonly classifier: ModelEntry;
+export interface VerifiedModel {
+  readonly entry: ModelEntry;
   readonly model: Bytes;
-  readonly labels: readonly Label[];
   readonly golden: Golden;
+}
+
+export interface VerifiedBundle extends SignedManifest {
+  readonly classifier: VerifiedModel;
+  /** null where the classifier's own embedding is all there is. */
+  readonly embedder: VerifiedModel | null;
+  readonly labels: readonly Label[];
   /** The files that this app uses, by name; the others of the bundle were not read. */
   readonly files: ReadonlyMap<string, Bytes>;
 }
@@ -59,7 +65,6 @@ export async function readBundleFiles(
   read: ReadFile,
 ): Promise<VerifiedBundle> {
   const { manifest } = signed;
-  const classifier = modelOf(manifest, 'classifier');
   const files = new Map<string, Bytes>();
   for (const name of neededFiles(manifest)) {
     const entry = manifest.files[name];
@@ -68,21 +73,33 @@ export async function readBundleFiles(
     await checkFile(name, data, entry);
     files.set(name, data);
   }
-  const width = outputOf(classifier, 'logits').shape.at(-1) ?? 0;
+  const classifier = verifiedModel(modelOf(manifest, 'classifier'), files);
+  const embedder = embedderOf(manifest);
+  const width = outputOf(classifier.entry, 'logits').shape.at(-1) ?? 0;
   return {
     ...signed,
     classifier,
-    model: files.get(classifier.file) as Bytes,
-    labels: readLabels(files.get(classifier.labels_file ?? '') as Bytes, width),
-    golden: readGolden(files.get(classifier.golden_file) as Bytes),
+    embedder: embedder === undefined ? null : verifiedModel(embedder, files),
+    labels: readLabels(files.get(classifier.entry.labels_file ?? '') as Bytes, width),
     files,
   };
+}
+
+function verifiedModel(entry: ModelEntry, files: ReadonlyMap<string, Bytes>): VerifiedModel {
+  const golden = readGolden(files.get(entry.golden_file) as Bytes);
+  return { entry, model: files.get(entry.file) as Bytes, golden };
+}
+
+function embedderOf({ models }: Manifest): ModelEntry | undefined {
+  return models.find(({ role }) => role === 'embedder');
 }
 
 /** Names of the files that recognition needs, small ones first. */
 export function neededFiles(manifest: Manifest): readonly string[] {
   const { labels_file: labels, golden_file: golden, file } = modelOf(manifest, 'classifier');
-  return [...new Set([labels ?? '', golden, file])];
+  const embedder = embedderOf(manifest);
+  const more = embedder === undefined ? [] : [embedder.golden_file, embedder.file];
+  return [...new Set([labels ?? '', golden, file, ...more])];
 }
 
 /** The largest size in bytes that a file of that name may have. */

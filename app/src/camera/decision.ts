@@ -1,4 +1,5 @@
 /** From steady answers to what the page shows: one product, several to choose from, or a hint. Pure. */
+import type { By } from '../gallery/fusion.ts';
 import type { SteadyAnswer } from '../recognition/smoothing.ts';
 
 export type Shown =
@@ -22,11 +23,13 @@ export interface Watch {
 /** Take one more answer into account. `watch` is null at the start; it is never changed. */
 export function decide(
   watch: Watch | null,
-  answer: SteadyAnswer,
+  answer: SteadyAnswer & { readonly by?: By },
   atMs: number,
 ): { readonly watch: Watch; readonly shown: Shown } {
   const best = answer.top[0];
-  const sort: Watch['sort'] = !answer.known ? 'unknown' : answer.confidence < SURE_FROM ? 'unsure' : 'known';
+  // A gallery's rule was measured: what it accepts is its answer, whatever the cosine.
+  const sure = answer.by === 'gallery' || answer.confidence >= SURE_FROM;
+  const sort: Watch['sort'] = !answer.known ? 'unknown' : sure ? 'known' : 'unsure';
   const next: Watch = watch !== null && watch.sort === sort ? watch : { sort, sinceMs: atMs };
   const lastedMs = atMs - next.sinceMs;
   if (sort === 'unknown') {

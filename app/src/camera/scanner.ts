@@ -1,5 +1,6 @@
 /** Frames of a video through the recogniser, one at a time, while somebody looks at the page. */
 import { asProblem, type Problem } from '../bundle/problem.ts';
+import { FrameGallery } from '../gallery/answering.ts';
 import { grabFrame, type Recogniser } from '../recognition/recogniser.ts';
 import { smooth, steadyAnswer, type SmoothState, type SteadyAnswer } from '../recognition/smoothing.ts';
 
@@ -15,6 +16,7 @@ export interface ScannerEvents {
 export class Scanner {
   private running = 0;
   private state: SmoothState | null = null;
+  private gallery = new FrameGallery();
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -29,6 +31,7 @@ export class Scanner {
   start(): void {
     if (this.running > 0) return;
     this.state = null;
+    this.gallery = new FrameGallery();
     this.running = Date.now() + Math.random();
     void this.loop(this.running);
   }
@@ -54,11 +57,13 @@ export class Scanner {
 
   private async look(run: number): Promise<void> {
     if (this.video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return;
-    const { logits } = await this.recogniser.recognise(await grabFrame(this.video));
+    const { logits, gallery } = await this.recogniser.recognise(await grabFrame(this.video));
     if (this.running !== run) return;
     const atMs = performance.now();
     this.state = smooth(this.state, logits, atMs);
-    this.events.answer(steadyAnswer(this.state, this.recogniser.opened), atMs);
+    const { opened } = this.recogniser;
+    const steady = steadyAnswer(this.state, opened);
+    this.events.answer(this.gallery.answer(opened, steady, gallery, atMs), atMs);
   }
 }
 

@@ -41,6 +41,12 @@ interface HealthMark {
   readonly chains: readonly ChainStatus[];
 }
 
+/** Newest versions that the server offers to every phone; null where it names none. */
+export interface Announced {
+  readonly bundle: number | null;
+  readonly gallery: number | null;
+}
+
 /** How old this device's copy is, and how far each chain's list can be trusted. */
 export interface CopyState {
   /** null before the first copy. */
@@ -58,6 +64,8 @@ export interface SyncReport {
 }
 
 export class Sync {
+  /** As of the last run. */
+  announced: Announced = { bundle: null, gallery: null };
   private readonly flights = new SingleFlight();
 
   constructor(
@@ -167,6 +175,7 @@ export class Sync {
     const day = text(meta['day']);
     if (day === undefined) throw new Trouble('server-garbage', 'meta without a day');
     this.clock.learn(day);
+    this.announced = { bundle: announced(meta, 'bundle'), gallery: announced(meta, 'gallery') };
     const mark: HealthMark = { key: HEALTH, chains: readAll(meta['chains'], readChainStatus) };
     await this.tables.write([
       { table: 'marks', put: mark },
@@ -174,6 +183,12 @@ export class Sync {
     ]);
     return text(meta['catalog_id']) ?? null;
   }
+}
+
+function announced({ releases }: JsonObject, kind: string): number | null {
+  const told = isObject(releases) ? releases[kind] : null;
+  const version = isObject(told) ? told['version'] : null;
+  return typeof version === 'number' ? version : null;
 }
 
 class OtherCatalog extends Error {}

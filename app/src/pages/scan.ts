@@ -5,6 +5,7 @@ import { watchBarcodes, barcodeIn } from '../camera/barcodes.ts';
 import { Camera, cameraAllowed, cameraProblem } from '../camera/camera.ts';
 import { decide, type Shown, type Watch } from '../camera/decision.ts';
 import { Scanner } from '../camera/scanner.ts';
+import { productAt } from '../gallery/answering.ts';
 import { readBarcode } from '../data/barcode_text.ts';
 import { savedId } from '../data/saved.ts';
 import type { ProductKey } from '../data/lookup.ts';
@@ -227,7 +228,7 @@ class ScanPage {
     if (this.isDismissed(id, atMs)) return;
     // Digits with a check are surer than a look; who turns the pack over wants the look again.
     if (this.sheet.isOpen && atMs - this.barcodeAtMs < BARCODE_HOLDS_MS) return;
-    if (id !== this.shownId || !this.sheet.isOpen) this.show(key, this.nameOf(label), confidence);
+    if (id !== this.shownId || !this.sheet.isOpen) this.show(key, this.nameOf(label), this.isTrained(index) ? confidence : undefined);
   }
 
   private showBarcode(barcode: string): void {
@@ -307,8 +308,9 @@ class ScanPage {
   private photoAnswered(answer: Recognition): void {
     const label = this.label(answer.top[0]?.index ?? -1);
     this.shownId = '';
-    if (answer.known && answer.confidence >= 0.5 && label !== undefined) {
-      this.show(keyOf(label), this.nameOf(label), answer.confidence);
+    const byGallery = answer.by === 'gallery';
+    if (answer.known && (byGallery || answer.confidence >= 0.5) && label !== undefined) {
+      this.show(keyOf(label), this.nameOf(label), byGallery ? undefined : answer.confidence);
       return;
     }
     if (!answer.known) this.app.notices.tell(this.say('photoUnknown'));
@@ -369,7 +371,13 @@ class ScanPage {
 
   private label(index: number): Label | undefined {
     const { state } = this.app.lens;
-    return state.kind === 'ready' ? state.opened.labels[index] : undefined;
+    return state.kind === 'ready' ? productAt(state.opened, index) : undefined;
+  }
+
+  /** Of the classifier; a cosine of the gallery is no probability. */
+  private isTrained(index: number): boolean {
+    const { state } = this.app.lens;
+    return state.kind === 'ready' && index < state.opened.labels.length;
   }
 
   private nameOf(label: Label): string {

@@ -8,7 +8,7 @@ import type { TextName } from '../texts/ko.ts';
 import { LANGUAGES } from '../texts/texts.ts';
 import { el, fill } from '../ui/dom.ts';
 import { button, iconButton, pageHead } from '../ui/pieces.ts';
-import { wordsOfProblem, wordsOfTrouble } from '../ui/words.ts';
+import { wordsOfGalleryProblem, wordsOfProblem, wordsOfTrouble } from '../ui/words.ts';
 
 const LANGUAGE_NAMES = { ko: '한국어', en: 'English' } as const;
 
@@ -98,8 +98,10 @@ function dataBox(app: App): HTMLElement {
 function modelBox(app: App): HTMLElement {
   const { speech, lens, notices, clock } = app;
   const words = el('p', {});
+  const more = el('p', { class: 'muted small' });
   const show = (): void => {
     const { state } = lens;
+    more.textContent = galleryWords(app);
     words.textContent =
       state.kind === 'ready'
         ? speech.say('modelVersion', { id: state.opened.bundleId, version: state.opened.version, count: state.opened.labels.length })
@@ -115,6 +117,7 @@ function modelBox(app: App): HTMLElement {
     } catch (error) {
       notices.tell(speech.say(wordsOfProblem(asProblem(error))));
     }
+    await lens.updateGallery().catch(() => undefined);
     show();
   };
   show();
@@ -123,9 +126,24 @@ function modelBox(app: App): HTMLElement {
     { class: 'box' },
     el('h2', {}, speech.say('modelTitle')),
     words,
+    more,
     button(speech.say('modelUpdate'), () => void update(), 'plain'),
     el('a', { class: 'button plain', href: '#/report' }, speech.say('reportLink')),
   );
+}
+
+/** How many new products are known beside the recogniser's own, or why they are not. */
+function galleryWords({ speech, lens }: App): string {
+  const { state, galleryProblem } = lens;
+  if (state.kind !== 'ready') return '';
+  const { gallery, galleryProblem: kept } = state.opened;
+  const known =
+    gallery === null
+      ? []
+      : [speech.say('galleryVersion', { count: gallery.products.length, version: gallery.version })];
+  const problem = galleryProblem ?? kept;
+  const wrong = problem === null ? [] : [speech.say(wordsOfGalleryProblem(problem))];
+  return [...known, ...wrong].join('. ');
 }
 
 function installBox(app: App): HTMLElement | null {

@@ -1,7 +1,7 @@
 /** What the page and the recognition worker say to each other. Everything here can be cloned. */
 import type { Slot } from '../bundle/store.ts';
-import type { Label } from '../bundle/labels.ts';
 import type { ProblemCode } from '../bundle/problem.ts';
+import type { Fused, Known } from '../gallery/answering.ts';
 import type { Answer, AnswerRule } from './calibration.ts';
 import type { Figures } from './figures.ts';
 import type { GoldenReport } from './golden.ts';
@@ -17,6 +17,8 @@ export interface OpenOptions {
   readonly accelerator: Accelerator;
   /** Name of the database that keeps bundles; the usual one where absent. */
   readonly database?: string;
+  /** The same for galleries. */
+  readonly galleryDatabase?: string;
 }
 
 export interface Warning {
@@ -25,10 +27,13 @@ export interface Warning {
 }
 
 /** What is known once a bundle is open. */
-export interface Opened extends AnswerRule {
+export interface Opened extends AnswerRule, Known {
   readonly bundleId: string;
   readonly version: number;
-  readonly labels: readonly Label[];
+  /** The models whose embeddings a gallery may be of. */
+  readonly modelSha256s: readonly string[];
+  /** Why a gallery that is kept, or was just loaded, is not as it should be; all else works. */
+  readonly galleryProblem: Warning | null;
   readonly inputPx: number;
   readonly accelerator: Accelerator;
   readonly golden: GoldenReport;
@@ -55,11 +60,15 @@ export interface Timings {
   readonly decodeMs: number;
   readonly preprocessMs: number;
   readonly inferenceMs: number;
+  /** The gallery: another model's run where it has one, search, and the answer of both. */
+  readonly galleryMs: number;
   readonly totalMs: number;
 }
 
-export interface Recognition extends Answer {
+export interface Recognition extends Fused<Answer> {
   readonly logits: Float32Array;
+  /** Each gallery product's cosine; null without a gallery, and for a picture of one colour. */
+  readonly gallery: Float64Array | null;
   readonly timings: Timings;
   /** The network's input, where it was asked for. */
   readonly tensor?: Uint8Array;
@@ -68,6 +77,11 @@ export interface Recognition extends Answer {
 export type UpdateOutcome =
   | { readonly outcome: 'current'; readonly version: number }
   | { readonly outcome: 'installed'; readonly version: number; readonly opened: Opened };
+
+export interface GalleryOutcome {
+  readonly outcome: 'current' | 'installed';
+  readonly opened: Opened;
+}
 
 /** Frame to result against bare inference, taken in turns so that other load falls on both. */
 export interface Measurement {
@@ -86,6 +100,7 @@ export interface Calls {
   open: { options: OpenOptions; result: Opened };
   recognise: { options: { picture: Picture; wantTensor: boolean }; result: Recognition };
   update: { options: { bundleUrl: string }; result: UpdateOutcome };
+  updateGallery: { options: { galleryUrl: string }; result: GalleryOutcome };
   measure: { options: { picture: Picture; runs: number }; result: Measurement };
   forget: { options: Record<string, never>; result: null };
 }

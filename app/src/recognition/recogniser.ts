@@ -3,6 +3,7 @@ import { asProblem, Problem } from '../bundle/problem.ts';
 import type {
   CallName,
   Calls,
+  GalleryOutcome,
   Measurement,
   Opened,
   OpenOptions,
@@ -71,6 +72,13 @@ export class Recogniser {
   async update(bundleUrl: string): Promise<UpdateOutcome> {
     const outcome = await this.call('update', { bundleUrl });
     if (outcome.outcome === 'installed') this.current = outcome.opened;
+    return outcome;
+  }
+
+  /** Load the gallery in a folder; one of another model, damaged or older is refused. */
+  async updateGallery(galleryUrl: string): Promise<GalleryOutcome['outcome']> {
+    const { outcome, opened } = await this.call('updateGallery', { galleryUrl });
+    this.current = opened;
     return outcome;
   }
 

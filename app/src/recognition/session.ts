@@ -1,25 +1,31 @@
 /** One worker's recogniser: a bundle that passed, its network, and pictures going through it. */
 import { Installer, type Installed } from '../bundle/install.ts';
 import type { Progress } from '../bundle/download.ts';
+import type { Manifest } from '../bundle/manifest.ts';
 import { Problem } from '../bundle/problem.ts';
-import type { VerifiedBundle } from '../bundle/verified.ts';
+import type { VerifiedBundle, VerifiedModel } from '../bundle/verified.ts';
+import { fusedAnswer, type Known } from '../gallery/answering.ts';
+import { GalleryKeeper, type OpenedGallery } from '../gallery/keeper.ts';
 import { answer } from './calibration.ts';
 import { figuresOf, quantile } from './figures.ts';
 import { checkGolden, type GoldenReport } from './golden.ts';
-import { loadEngine, Network, type Engine } from './model.ts';
+import { loadEngine, Network, type Engine, type Outputs } from './model.ts';
 import { pixelsSource, Preprocessor, type PixelSource } from './preprocess.ts';
 import type {
+  GalleryOutcome,
   Measurement,
   Opened,
   OpenOptions,
   Picture,
   Recognition,
   UpdateOutcome,
+  Warning,
 } from './protocol.ts';
 import { canvasIsExact, decodeFile, Surface } from './surface.ts';
 
 interface Proven {
   readonly network: Network;
+  readonly embedder: Network | null;
   readonly golden: GoldenReport;
   readonly inferenceMs: number;
 }
@@ -38,8 +44,10 @@ export class Session {
 
   private constructor(
     private readonly installer: Installer<Proven>,
+    private readonly keeper: GalleryKeeper,
     private readonly options: OpenOptions,
     private current: Installed<Proven>,
+    private gallery: OpenedGallery,
     private readonly exactPixels: boolean,
     private readonly openMs: number,
   ) {
@@ -55,8 +63,11 @@ export class Session {
     const prove = async (bundle: VerifiedBundle): Promise<Proven> => proven(bundle, await engine);
     const installer = await Installer.start(trust, prove, options.database);
     const current = await installer.open(options.bundleUrl, progress);
+    const keeper = await GalleryKeeper.start(options.galleryDatabase);
+    const gallery = await keeper.open(current.bundle.manifest);
     const exact = await canvasIsExact();
-    return new Session(installer, options, current, exact, performance.now() - start);
+    const openMs = performance.now() - start;
+    return new Session(installer, keeper, options, current, gallery, exact, openMs);
   }
 
   get opened(): Opened {
@@ -65,7 +76,11 @@ export class Session {
     return {
       bundleId: manifest.bundle_id,
       version: manifest.version,
-      labels: bundle.labels,
+      modelSha256s: [bundle.classifier, bundle.embedder].flatMap((model) =>
+        model === null ? [] : [manifest.files[model.entry.file]?.sha256 ?? ''],
+      ),
+      ...this.known,
+      galleryProblem: this.gallery.problem && toWarning(this.gallery.problem),
       inputPx: manifest.preprocessing.resize.width_px,
       temperature: manifest.temperature,
       unknown: manifest.unknown,
@@ -74,9 +89,18 @@ export class Session {
       inferenceMs: engine.inferenceMs,
       origin,
       exactPixels: this.exactPixels,
-      warnings: warnings.map(({ code, detail }) => ({ code, detail })),
+      warnings: warnings.map(toWarning),
       openMs: this.openMs,
     };
+  }
+
+  /** What the classifier and the gallery in use know. */
+  private get known(): Known {
+    const { bundle } = this.current;
+    const gallery = this.gallery.kept?.gallery;
+    if (gallery === undefined) return { labels: bundle.labels, gallery: null };
+    const { gallery_id: galleryId, version, answer: rule } = gallery.manifest;
+    return { labels: bundle.labels, gallery: { galleryId, version, rule, products: gallery.products } };
   }
 
   async recognise(picture: Picture, wantTensor: boolean): Promise<Recognition> {
@@ -94,9 +118,27 @@ export class Session {
     const update = await this.installer.update(bundleUrl, this.current, progress);
     if (update.outcome === 'current') return update;
     this.current.engine.network.close();
+    this.current.engine.embedder?.close();
     this.current = update.installed;
+    await this.keepGallery();
     this.preprocessor = new Preprocessor(update.installed.bundle.manifest.preprocessing);
     return { outcome: 'installed', version: update.version, opened: this.opened };
+  }
+
+  /** Load a newer gallery; the one in use goes on answering until the new one is checked. */
+  async updateGallery(galleryUrl: string, progress: Progress): Promise<GalleryOutcome> {
+    const before = this.gallery.kept;
+    const { manifest } = this.current.bundle;
+    this.gallery = await this.keeper.update(galleryUrl, manifest, before, progress);
+    const outcome = this.gallery.kept === before ? 'current' : 'installed';
+    return { outcome, opened: this.opened };
+  }
+
+  /** After a new bundle: a gallery of another model is of no use to it any more. */
+  private async keepGallery(): Promise<void> {
+    const had = this.gallery.kept !== null;
+    this.gallery = await this.keeper.open(this.current.bundle.manifest);
+    if (had && this.gallery.kept === null) await this.keeper.forget().catch(() => undefined);
   }
 
   /** The first few runs are not counted: the compiler is still at work. */
@@ -137,6 +179,7 @@ export class Session {
 
   async forget(): Promise<void> {
     await this.installer.forget();
+    await this.keeper.forget();
   }
 
   private async prepare(picture: Picture): Promise<Prepared> {
@@ -164,18 +207,32 @@ export class Session {
     const ready = performance.now();
     const tensor = await this.preprocessor.tensor(source);
     const prepared = performance.now();
-    const logits = (await this.current.engine.network.run(tensor)).get('logits');
+    const outputs = await this.current.engine.network.run(tensor);
+    const logits = outputs.get('logits');
     if (logits === undefined) throw new Problem('model-differs', 'The model gave no logits.');
     const inferred = performance.now();
+    const gallery = await this.galleryCosines(tensor, outputs);
     const rule = this.current.bundle.manifest;
-    const result = answer(logits, rule);
+    const result = fusedAnswer(this.known, answer(logits, rule), gallery);
+    const searched = performance.now();
     const timings = {
       decodeMs,
       preprocessMs: prepared - ready,
       inferenceMs: inferred - prepared,
+      galleryMs: searched - inferred,
       totalMs: performance.now() - start,
     };
-    return { ...result, logits, timings, tensor };
+    return { ...result, logits, gallery, timings, tensor };
+  }
+
+  /** Each product's cosine; null without a gallery, and for a picture that points nowhere. */
+  private async galleryCosines(tensor: Uint8Array, outputs: Outputs): Promise<Float64Array | null> {
+    const gallery = this.gallery.kept?.gallery;
+    if (gallery === undefined) return null;
+    const { embedder } = this.current.engine;
+    const own = gallery.manifest.role === 'classifier' || embedder === null;
+    const embedding = (own ? outputs : await embedder.run(tensor)).get('embedding');
+    return embedding === undefined ? null : gallery.search.productCosines(embedding);
   }
 
   private async bareInference(tensor: Uint8Array): Promise<number> {
@@ -186,9 +243,27 @@ export class Session {
 }
 
 async function proven(bundle: VerifiedBundle, engine: Engine): Promise<Proven> {
-  const { classifier, manifest } = bundle;
-  const network = await Network.open(bundle.model, classifier, engine);
   const timesMs: number[] = [];
+  const limits = bundle.manifest.golden;
+  const { network, golden } = await provenModel(bundle.classifier, engine, limits, timesMs);
+  const inferenceMs = figuresOf(timesMs).medianMs;
+  if (bundle.embedder === null) return { network, embedder: null, golden, inferenceMs };
+  try {
+    const { network: embedder } = await provenModel(bundle.embedder, engine, limits, []);
+    return { network, embedder, golden, inferenceMs };
+  } catch (error) {
+    network.close();
+    throw error;
+  }
+}
+
+async function provenModel(
+  { entry, model, golden }: VerifiedModel,
+  engine: Engine,
+  limits: Manifest['golden'],
+  timesMs: number[],
+): Promise<{ network: Network; golden: GoldenReport }> {
+  const network = await Network.open(model, entry, engine);
   try {
     const run = async (picture: Uint8Array): ReturnType<Network['run']> => {
       const start = performance.now();
@@ -196,12 +271,15 @@ async function proven(bundle: VerifiedBundle, engine: Engine): Promise<Proven> {
       timesMs.push(performance.now() - start);
       return outputs;
     };
-    const golden = await checkGolden(run, classifier, bundle.golden, manifest.golden);
-    return { network, golden, inferenceMs: figuresOf(timesMs).medianMs };
+    return { network, golden: await checkGolden(run, entry, golden, limits) };
   } catch (error) {
     network.close();
     throw error;
   }
+}
+
+function toWarning({ code, detail }: Problem): Warning {
+  return { code, detail };
 }
 
 function withoutTensor(recognition: Recognition): Recognition {

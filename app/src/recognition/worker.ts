@@ -38,6 +38,8 @@ async function carryOut(request: Request): Promise<unknown> {
       return opened().recognise(request.options.picture, request.options.wantTensor);
     case 'update':
       return opened().update(request.options.bundleUrl, progress);
+    case 'updateGallery':
+      return opened().updateGallery(request.options.galleryUrl, progress);
     case 'measure':
       return opened().measure(request.options.picture, request.options.runs);
     case 'forget':

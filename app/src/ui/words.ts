@@ -29,6 +29,25 @@ export function wordsOfProblem({ code }: Problem): TextName {
   return MODEL_TEXTS[code] ?? 'model-broken';
 }
 
+const GALLERY_TEXTS: Readonly<Partial<Record<ProblemCode, TextName>>> = {
+  'network-unreachable': 'gallery-network',
+  'network-refused': 'gallery-network',
+  'network-slow': 'gallery-network',
+  'signature-missing': 'gallery-untrusted',
+  'signature-wrong': 'gallery-untrusted',
+  'manifest-version-unknown': 'gallery-app-old',
+  'gallery-of-another-model': 'gallery-other-model',
+  'gallery-of-another-line': 'gallery-older',
+  'gallery-older': 'gallery-older',
+  'download-too-large': 'gallery-too-large',
+  'storage-full': 'storage-full',
+  'storage-unavailable': 'storage-unavailable',
+};
+
+export function wordsOfGalleryProblem({ code }: { readonly code: ProblemCode }): TextName {
+  return GALLERY_TEXTS[code] ?? 'gallery-broken';
+}
+
 export function wordsOfTrouble({ code }: Trouble): TextName {
   return code;
 }

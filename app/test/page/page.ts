@@ -36,8 +36,9 @@ function encode(bytes: Uint8Array): string {
 }
 
 async function told(picture: Picture, wantTensor: boolean): Promise<unknown> {
-  const { logits, tensor, ...rest } = await opened().recognise(picture, wantTensor);
-  return { ...rest, logits: [...logits], tensor: tensor === undefined ? null : encode(tensor) };
+  const { logits, gallery, tensor, ...rest } = await opened().recognise(picture, wantTensor);
+  const cosines = gallery === null ? null : encode(new Uint8Array(gallery.buffer));
+  return { ...rest, logits: [...logits], cosines, tensor: tensor === undefined ? null : encode(tensor) };
 }
 
 /** Every call answers {ok} or {code, detail}, which a driver can read. */
@@ -87,6 +88,8 @@ const page = {
     }),
   update: (bundleUrl: string) =>
     guarded(() => opened().update(new URL(bundleUrl, location.href).href)),
+  updateGallery: (galleryUrl: string) =>
+    guarded(() => opened().updateGallery(new URL(galleryUrl, location.href).href)),
   measure: (url: string, width: number, height: number, runs: number) =>
     guarded(async () => opened().measure(await frameOf(url, width, height), runs)),
   measureFile: (url: string, runs: number) =>

@@ -86,7 +86,10 @@ def decoded(payload: bytes, side_px: int) -> Decoded:
     if size > MAX_JSON_BYTES:
         raise ValueError("an answer with too long a head")
     start = _JSON_BYTES.size + size
-    meta = json.loads(payload[_JSON_BYTES.size : start])
+    try:
+        meta = json.loads(payload[_JSON_BYTES.size : start])
+    except RecursionError as error:
+        raise ValueError("an answer with too deep a head") from error
     if not isinstance(meta, dict) or meta.get("tensor") != [side_px, side_px, 3]:
         raise ValueError("an answer with another tensor")
     grey_shape = _grey_shape(meta)

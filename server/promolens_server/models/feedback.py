@@ -35,12 +35,14 @@ class FeedbackPhoto(BaseModel):
 class FeedbackTaken(Answer):
     """It was kept."""
 
-    keep_days: int = Field(ge=1, description="It is deleted after so many days, or before.")
+    keep_days: int = Field(
+        ge=1, description="It is deleted after so many days, or before.", examples=[30]
+    )
 
 
 class FeedbackOffer(Answer):
     """What a photo that is sent must be, and how long it is kept."""
 
-    picture_bytes: int = Field(ge=1)
-    side_px: int = Field(ge=1, description="Of the longer side.")
-    keep_days: int = Field(ge=1)
+    picture_bytes: int = Field(ge=1, examples=[2_000_000])
+    side_px: int = Field(ge=1, description="Of the longer side.", examples=[1024])
+    keep_days: int = Field(ge=1, examples=[30])

@@ -21,9 +21,12 @@ __all__ = ["Recognition", "open_recognition"]
 
 
 def open_recognition(
-    config: RecognitionConfig, catalog: Database, clock: Callable[[], datetime]
+    config: RecognitionConfig, catalog: Database, clock: Callable[[], datetime], *, rated: bool
 ) -> Recognition | None:
     """Open the models and start the decoders; None where no bundle is configured.
+
+    Args:
+        rated: whether rates count.
 
     Raises:
         BundleError: the bundle is not signed as configured, damaged, or computes otherwise here.
@@ -33,4 +36,4 @@ def open_recognition(
         return None
     from promolens_server.recognition.recognition import opened
 
-    return opened(config, catalog, clock)
+    return opened(config, catalog, clock, rated=rated)

@@ -24,7 +24,7 @@ from promolens_runtime.images import ImageLimits
 from promolens_runtime.preprocess import Preprocessing
 from promolens_server.problems import Problem
 from promolens_server.recognition import answers
-from promolens_server.recognition.admission import busy
+from promolens_server.recognition.admission import Admission, busy
 from promolens_server.recognition.assets import Assets, Loaded
 from promolens_server.recognition.batches.orders import Ask
 from promolens_server.recognition.batches.runner import BatchRunner
@@ -37,12 +37,13 @@ T = TypeVar("T")
 
 
 def opened(
-    config: RecognitionConfig, catalog: Database, clock: Callable[[], datetime]
+    config: RecognitionConfig, catalog: Database, clock: Callable[[], datetime], *, rated: bool
 ) -> Recognition:
     """Open it; see `opening.open_recognition`."""
     assets = Assets(config)
     batches = None if config.batches.folder is None else BatchStore(config.batches, clock)
-    return Recognition(config, assets, Corpora(catalog, config), batches)
+    admission = Admission(config, rated=rated)
+    return Recognition(config, assets, Corpora(catalog, config), batches, admission)
 
 
 class Recognition:
@@ -51,6 +52,7 @@ class Recognition:
     Attributes:
         config: as configured.
         corpora: the vector index.
+        admission: who may send a picture now.
         batches: orders of many pictures, None where no folder is configured.
         runner: works on them; started and stopped with the service.
     """
@@ -61,10 +63,12 @@ class Recognition:
         assets: Assets,
         corpora: Corpora,
         batches: BatchStore | None,
+        admission: Admission,
     ) -> None:
         self.config = config
         self.corpora = corpora
         self.batches = batches
+        self.admission = admission
         self._assets = assets
         spec = assets.current().bundle.manifest.preprocessing
         self._pool_spec = spec

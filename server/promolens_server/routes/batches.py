@@ -14,7 +14,6 @@ from starlette.responses import Response
 from promolens_server.caching import JSON, NO_STORE, json_bytes
 from promolens_server.models.batches import BatchAnswer, BatchQuery, ResultsQuery
 from promolens_server.problems import Problem
-from promolens_server.recognition.admission import Admission
 from promolens_server.recognition.batches.orders import Order
 from promolens_server.recognition.batches.view import asking, batch_json
 from promolens_server.recognition.bodies import ZIP, body_of, check_type
@@ -38,7 +37,6 @@ def router(services: Services) -> APIRouter:
         return APIRouter()
     store, runner = recognition.batches, recognition.runner
     picture_bytes = recognition.config.picture_bytes
-    admission = Admission(recognition.config, rated=services.config.rate.enabled)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -54,7 +52,7 @@ def router(services: Services) -> APIRouter:
         exchange = exchange_of(request)
         check_type(request, (ZIP,))
         owner = store.owner_of(exchange.who, exchange.key_id)
-        with admission.enter(exchange, _PICTURES):
+        with recognition.admission.enter(exchange, _PICTURES):
             await asyncio.to_thread(store.check_quota, owner)
             if query.corpus is not None:
                 await asyncio.to_thread(recognition.check_corpus, query.corpus)

@@ -25,7 +25,8 @@ from promolens_server.bundles.ranges import (
 from promolens_server.bundles.releases import Release, ReleaseFile, Stored
 from promolens_server.bundles.sending import FileAnswer, unreadable
 from promolens_server.bundles.store import ArtefactStore, NoReleaseError
-from promolens_server.caching import JSON, LISTS, json_bytes
+from promolens_server.caching import JSON, LISTS, json_bytes, known_tag
+from promolens_server.models.bundles import EXAMPLE_SHA256
 from promolens_server.problems import Problem, shown
 
 # As in `promolens_runtime.manifest` (a test says so), which would bring NumPy into every worker.
@@ -43,7 +44,12 @@ _MEDIA_TYPES = {
 }
 
 ChannelName = Annotated[
-    str, Path(description="which channel", json_schema_extra={"enum": list(CHANNELS)})
+    str,
+    Path(
+        description="which channel",
+        json_schema_extra={"enum": list(CHANNELS)},
+        examples=[CHANNELS[0]],
+    ),
 ]
 InstallId = Annotated[
     str | None,
@@ -53,14 +59,22 @@ InstallId = Annotated[
             "a random id that the app made for itself (8 to 128 letters, digits, `_`, `-`); "
             "decides whether the phone is among the first of a roll-out, and is never kept"
         ),
+        examples=["k3J9x_2mQ-71"],
     ),
 ]
-_FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"application/octet-stream": {}}, "description": "the whole file"},
-    206: {"content": {"application/octet-stream": {}}, "description": "one range of it"},
-    304: {"description": "the client has it"},
-    416: {"description": "the range begins behind the file's end"},
-}
+_BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_OTHER_TYPE = "application/octet-stream"
+
+
+def _file_responses(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """Return what may be answered with a file: to a program it is bytes, whatever their type."""
+    content = {media_type.partition(";")[0]: _BYTES for media_type in media_types}
+    return {
+        200: {"content": content, "description": "the whole file"},
+        206: {"content": content, "description": "one range of it"},
+        304: {"description": "the client has it"},
+        416: {"description": "the range begins behind the file's end"},
+    }
 
 
 @dataclass(frozen=True)
@@ -93,8 +107,9 @@ def delivery_router(line: Line) -> APIRouter:
             "etag": f'"{release.id[:32]}-{channel}{"-early" if early else ""}"',
             **_channel_headers(install),
         }
-        if holds_tag(request.headers.get("if-none-match"), headers["etag"]):
-            return Response(status_code=304, headers=headers)
+        known = known_tag(request.headers.get("if-none-match"), headers["etag"])
+        if known is not None:
+            return Response(status_code=304, headers=headers | {"etag": known})
         body = json_bytes(offered_json(line, channel, release, early=early))
         return Response(body, media_type=JSON, headers=headers)
 
@@ -108,8 +123,13 @@ def delivery_router(line: Line) -> APIRouter:
 
     def file(
         request: Request,
-        sha256: Annotated[str, Path(description="SHA-256 of the release's manifest.json")],
-        name: Annotated[str, Path(description="as the manifest lists it")],
+        sha256: Annotated[
+            str,
+            Path(description="SHA-256 of the release's manifest.json", examples=[EXAMPLE_SHA256]),
+        ],
+        name: Annotated[
+            str, Path(description="as the manifest lists it", examples=[MANIFEST_FILE])
+        ],
     ) -> Response:
         """Return a file of a release; never anything else under this address."""
         store = _store(line)
@@ -125,9 +145,11 @@ def delivery_router(line: Line) -> APIRouter:
         return answer
 
     _add(routes, "/{channel}", offered, {200: {"model": line.offer}}, "What a channel offers")
-    _add(routes, f"/{{channel}}/{MANIFEST_FILE}", manifest, _FILE_RESPONSES, "Its manifest")
-    _add(routes, f"/{{channel}}/{SIGNATURE_FILE}", signature, _FILE_RESPONSES, "Its signature")
-    _add(routes, "/files/{sha256}/{name}", file, _FILE_RESPONSES, "A file of a release")
+    _add(routes, f"/{{channel}}/{MANIFEST_FILE}", manifest, _file_responses(JSON), "Its manifest")
+    signed = _file_responses(_MEDIA_TYPES[".sig"])
+    _add(routes, f"/{{channel}}/{SIGNATURE_FILE}", signature, signed, "Its signature")
+    any_file = _file_responses(_OTHER_TYPE, *_MEDIA_TYPES.values())
+    _add(routes, "/files/{sha256}/{name}", file, any_file, "A file of a release")
     return routes
 
 
@@ -271,7 +293,7 @@ def _file_headers(
     suffix = PurePosixPath(name).suffix
     digest = base64.b64encode(bytes.fromhex(stored.sha256)).decode()
     headers = {
-        "content-type": _MEDIA_TYPES.get(suffix, "application/octet-stream"),
+        "content-type": _MEDIA_TYPES.get(suffix, _OTHER_TYPE),
         "etag": f'"{file.sha256}{f"-{coding}" if coding else ""}"',
         "repr-digest": f"sha-256=:{digest}:",
         "cache-control": policy,

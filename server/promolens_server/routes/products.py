@@ -78,7 +78,7 @@ def router(services: Services) -> APIRouter:
         return answered(request, services, lambda now: _by_id(services, bodies, item_id, now))
 
     @routes.get("/{item_id}/history", response_model=HistoryAnswer)
-    def past(request: Request, item_id: ItemId) -> Response:
+    def history(request: Request, item_id: ItemId) -> Response:
         """Return everything that was published for a product: was this 1+1 before?"""
         return answered(request, services, lambda now: _history(services, item_id, now))
 

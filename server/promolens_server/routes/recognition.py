@@ -23,7 +23,6 @@ from promolens_server.models.recognition import (
     RecogniseAnswer,
     RecogniseQuery,
 )
-from promolens_server.recognition.admission import Admission
 from promolens_server.recognition.bodies import (
     PICTURES,
     body_of,
@@ -50,12 +49,11 @@ def router(services: Services) -> APIRouter:
     recognition = services.recognition
     if recognition is None:
         return routes
-    admission = Admission(recognition.config, rated=services.config.rate.enabled)
 
     @routes.post(RECOGNISE, response_model=RecogniseAnswer, openapi_extra=_ONE)
     async def recognise(request: Request, query: Annotated[RecogniseQuery, Query()]) -> Response:
         """Name the product on a picture, as a phone with the bundle and the gallery does."""
-        with admission.enter(exchange_of(request)):
+        with recognition.admission.enter(exchange_of(request)):
             data = await picture_body(request)
             return _json(await recognition.work(partial(recognition.recognise, data, query.top)))
 
@@ -64,7 +62,7 @@ def router(services: Services) -> APIRouter:
         request: Request, query: Annotated[ImageSearchQuery, Query()]
     ) -> Response:
         """Return the pictures of a corpus that are most like a picture, and what that means."""
-        with admission.enter(exchange_of(request)):
+        with recognition.admission.enter(exchange_of(request)):
             data = await picture_body(request)
             ask = partial(
                 recognition.search, data, query.corpus, query.k, query.min_score, query.chain
@@ -74,7 +72,7 @@ def router(services: Services) -> APIRouter:
     @routes.post(COMPARE, response_model=CompareAnswer, openapi_extra=form_of_two())
     async def compare(request: Request, query: Annotated[CompareQuery, Query()]) -> Response:
         """Say how alike two pictures are: the fields `one` and `other` of a form."""
-        with admission.enter(exchange_of(request), pictures=2):
+        with recognition.admission.enter(exchange_of(request), pictures=2):
             one, other = await two_pictures(request)
             exchange_of(request).allow(2 * recognition.config.decode_s + 10)
             return _json(

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from promolens_catalog.chains import Chain
 from promolens_server.caching import JSON, NO_STORE, json_bytes
-from promolens_server.models.problem import problem_response
+from promolens_server.models.problem import problem_example, problem_response
 from promolens_server.models.stores import NearbyAnswer, NearbyQuery
 from promolens_server.problems import Problem
 from promolens_server.services import Services
@@ -20,6 +20,16 @@ from promolens_server.stores.finder import Finding
 from promolens_server.stores.questions import Answer, FoundStore, question_of
 
 _RETRY_S = 30
+_NOBODY = problem_example(
+    503,
+    "stores-unavailable",
+    "Expected a provider of stores to answer. Received: kakao slow, local not-covered. "
+    "Try again later.",
+    tried=[
+        {"provider": "kakao", "outcome": "slow"},
+        {"provider": "local", "outcome": "not-covered"},
+    ],
+)
 
 
 def router(services: Services) -> APIRouter:
@@ -35,7 +45,7 @@ def router(services: Services) -> APIRouter:
     @routes.get(
         "/nearby",
         response_model=NearbyAnswer,
-        responses={503: problem_response("No provider answers; `tried` says why.")},
+        responses={503: problem_response("No provider answers; `tried` says why.", _NOBODY)},
     )
     async def nearby(query: Annotated[NearbyQuery, Query()]) -> Response:
         """Return the nearest stores, of the first provider that knows.

@@ -17,7 +17,7 @@ from promolens_server.answers import Built, answered
 from promolens_server.bundles.announcing import announced, announced_tag
 from promolens_server.cache_folder import bootstrap_folder
 from promolens_server.caching import json_bytes, known_tag
-from promolens_server.models.problem import problem_response
+from promolens_server.models.problem import problem_example, problem_response
 from promolens_server.models.sync import SyncPage, SyncQuery
 from promolens_server.problems import Problem
 from promolens_server.quick import SYNC_POLICY
@@ -31,8 +31,28 @@ FILE_POLICY = "public, max-age=300, stale-while-revalidate=3600, stale-if-error=
 _PART_BYTES = 256 * 1024
 _SYNC_RESPONSES: dict[int | str, dict[str, Any]] = {
     304: {"description": "Nothing changed since."},
-    409: problem_response("The position lies in the future: it belongs to another catalog."),
-    410: problem_response("Too old: begin anew with the file at `bootstrap_url`."),
+    409: problem_response(
+        "The position lies in the future: it belongs to another catalog.",
+        problem_example(
+            409,
+            "position-ahead",
+            "Expected a version of at most 12, the newest. Received 99. It belongs to another "
+            "catalog; begin anew with 0.",
+            newest=12,
+            bootstrap_url=BOOTSTRAP_URL,
+        ),
+    ),
+    410: problem_response(
+        "Too old: begin anew with the file at `bootstrap_url`.",
+        problem_example(
+            410,
+            "too-old",
+            "Expected a version of at least 3, or 0 to begin anew. Received 1, whose deletions are "
+            "no longer kept. Begin with an empty copy.",
+            floor=3,
+            bootstrap_url=BOOTSTRAP_URL,
+        ),
+    ),
 }
 _FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
@@ -76,7 +96,7 @@ def router(services: Services) -> APIRouter:
         )
 
     @routes.get("/sync/bootstrap", response_class=Response, responses=_FILE_RESPONSES)
-    def whole(request: Request) -> Response:
+    def bootstrap_file(request: Request) -> Response:
         """Return a whole copy as a file; made once a version, then sync goes on from it."""
         try:
             made = bootstrap.make(services.catalog, folder)
