@@ -90,6 +90,20 @@ class DevTools:
                     return parameters
             self.events.append(json.loads(self._socket.recv()))
 
+    def listen(self, seconds: float) -> list[dict[str, Any]]:
+        """Return what was kept until now, and the next event if one comes within `seconds`."""
+        from websocket import WebSocketTimeoutException
+
+        self._socket.settimeout(seconds)
+        try:
+            self.events.append(json.loads(self._socket.recv()))
+        except WebSocketTimeoutException:
+            pass
+        finally:
+            self._socket.settimeout(WAIT_S)
+        heard, self.events = self.events, []
+        return heard
+
     def attach(self, kind: str, part: str = "") -> str:
         """Return a session to the first "page" or "worker" with `part` in its address."""
         targets = self.ask("Target.getTargets", filter=[{}])["targetInfos"]

@@ -70,7 +70,7 @@ def gallery_manifest(
         "count": count,
         "products": files["products.json"].count(b'"item_id"'),
         "centred": "centre.bin" in files,
-        "answer": RULE,
+        "answer": dict(RULE),
         "signing_key": key.public if key else None,
         "files": {
             name: {"sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}

@@ -30,7 +30,7 @@ from promolens_cli.demo_telling import Told, tell
 from promolens_cli.lan import lan_addresses
 from promolens_cli.local_certificates import local_certificate
 from promolens_cli.main import main
-from promolens_demo.catalogue import make_catalogue
+from promolens_demo.catalogue import make_catalogue, max_products
 from promolens_demo.sheet.qr import qr_lines
 from promolens_runtime.errors import InputError
 from promolens_runtime.manifest import Manifest
@@ -51,6 +51,9 @@ def assets(
     shop_bundle(folder / "bundle", tiny_model_bytes, tiny_manifest_template, keys.own)
     (folder / "www/chunks").mkdir(parents=True)
     (folder / "www/index.html").write_text("<!doctype html><title>app</title>", "utf-8")
+    # Somebody's own: nothing is drawn for each of these tests.
+    (folder / "pictures").mkdir()
+    (folder / "pictures/index.json").write_text('["96385074"]', "utf-8")
     (folder / "www/chunks/keys.js").write_text(f'const keys=["{keys.own.public}"];', "utf-8")
     monkeypatch.setenv("PROMOLENS_PUBLIC_KEY", keys.own.public)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
@@ -214,6 +217,31 @@ def test_a_bundle_that_the_store_refuses_says_how_to_begin_anew(
     steps.forget()
     steps.offer(steps.bundle())
     assert (state / "mine.txt").read_text("utf-8") == "kept"
+
+
+def test_the_app_gets_fronts_once_and_own_pictures_stay(
+    assets: Path, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = Steps(assets, state, datetime.now(UTC))
+    index = assets / "pictures/index.json"
+    steps.fronts(2)
+    assert "left as it is" in capsys.readouterr().err
+    assert json.loads(index.read_text("utf-8")) == ["96385074"]
+    index.unlink()
+    steps.fronts(2)
+    first, second = (one.barcode for one in make_catalogue(max_products())[:2])
+    assert json.loads(index.read_text("utf-8")) == [first, second]
+    drawn = index.with_name(f"{first}.webp")
+    with Image.open(drawn) as picture:
+        assert picture.size == (192, 192)
+    drawn.write_bytes(b"as it was")
+    steps.fronts(2)
+    assert drawn.read_bytes() == b"as it was", "drawn once"
+    steps.fronts(3)
+    assert drawn.read_bytes() != b"as it was", "more are wanted"
+    index.write_text("[" * 2_000, "utf-8")
+    steps.fronts(2)
+    assert json.loads(index.read_text("utf-8")) == [first, second], "a damaged list is made anew"
 
 
 @pytest.mark.parametrize("marker", [None, "", "[]", '{"month": 5}', '{"month": "2020-01"}'])

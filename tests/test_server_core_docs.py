@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import configparser
 import re
@@ -16,6 +17,17 @@ from promolens_cli.main import COMMANDS, command_parser
 from promolens_server.docs_page import page
 from server_support import PROBLEM
 
+SERVER = Path(__file__).parent.parent / "server" / "promolens_server"
+PAGES = Path(__file__).parent.parent / "docs"
+# What they answer with is told where they are: they are rooms of their own.
+ELSEWHERE = (
+    "recognition/",
+    "feedback/",
+    "admin/",
+    "routes/batches",
+    "routes/feedback",
+    "routes/app",
+)
 DEPLOY = Path(__file__).parent.parent / "deploy"
 
 
@@ -120,6 +132,25 @@ def test_the_image_is_not_root_and_takes_every_room_that_there_is() -> None:
     project = (DEPLOY.parent / "pyproject.toml").read_text("utf-8")
     where = re.search(r"(?m)^where = \[(.*)\]$", project)
     assert where is not None
-    assert copied == set(re.findall(r'"(\w+)"', where[1]))
+    rooms = set(re.findall(r'"(\w+)"', where[1]))
+    assert copied == rooms
+    let_in = (DEPLOY.parent / ".dockerignore").read_text("utf-8")
+    assert rooms <= set(re.findall(r"(?m)^!(\w+)$", let_in))
     assert re.search(r"(?m)^USER 10001$", text)
     assert text.rstrip().splitlines()[-1].startswith("ENTRYPOINT")
+
+
+def test_every_code_of_a_problem_is_on_a_page_for_whoever_writes_a_client() -> None:
+    told = "".join(
+        (PAGES / f"{name}.md").read_text("utf-8") for name in ("api", "bundle-delivery", "stores")
+    )
+    codes = set()
+    for path in SERVER.rglob("*.py"):
+        if not path.relative_to(SERVER).as_posix().startswith(ELSEWHERE):
+            for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Problem":
+                    found = ast.walk(call.args[1]) if len(call.args) > 1 else ()
+                    codes |= {one.value for one in found if isinstance(one, ast.Constant)}
+    codes = {code for code in codes if isinstance(code, str)}
+    assert {"no-barcode", "key-needed", "no-words", "bad-install-id"} <= codes
+    assert sorted(code for code in codes if f"`{code}`" not in told) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -12,6 +13,7 @@ from promolens_catalog.chains import CHAINS
 from promolens_demo.maps.stores import demo_stores
 from server_support import ServeProcess, serve_process
 
+SAID = ["", "/v1/products/by-barcode", "/v1", "/v1/stores"]
 CRAWLED = {str(chain) for chain, info in CHAINS.items() if not info.historic}
 
 
@@ -29,6 +31,11 @@ def test_an_empty_catalog_is_filled_and_answers(tmp_path: Path) -> None:
         told = server.log.read_text("utf-8")
         assert "crawling 5 stand-in shops on this machine" in told
         assert told.count("published, 120 rows") == len(CRAWLED)
+
+        said = dict.fromkeys(re.findall(r"(?m)^try      (/\S+)$", told))
+        assert [one.rpartition("/")[0].partition("?")[0] for one in said] == SAID
+        answers = [ask(server, one) for one in said if one != "/docs"]
+        assert [one["status"] for one in answers] == ["promotions", "promotions", "stores"]
 
         first = ask(server, "/v1/promotions", limit=1)["promotions"][0]
         product = ask(server, f"/v1/products/{first['item_id']}")

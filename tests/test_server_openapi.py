@@ -26,18 +26,34 @@ from promolens_catalog.chains import Chain
 from promolens_catalog.database import open_database
 from promolens_catalog.store_files import read_stores
 from promolens_catalog.store_imports import import_stores
-from promolens_server.config import SyncConfig
+from promolens_server.bundles.publishing import Artefact, Facts, Order, publish
+from promolens_server.bundles.store import BUNDLES, GALLERIES, ArtefactStore
+from promolens_server.config import BundlesConfig, SyncConfig
 from promolens_server.factory import create_app
+from promolens_server.routes.delivery import MANIFEST_FILE, SIGNATURE_FILE
 from promolens_server.services import Services, open_services
 from server_support import PROBLEM, config_for, running
 
 EXAMPLES = 10
+SIGNED = (MANIFEST_FILE, SIGNATURE_FILE)
 # Far from every list of stores no provider can answer here, and 503 is what the document says then.
 SETTINGS = """
 [[operations]]
 include-path = "/v1/stores/nearby"
 checks.not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", "503"]
 """
+
+
+def publish_files(root: Path, kind: str) -> None:
+    """Offer a release to all phones; what it is made of does not matter to who delivers it."""
+    made = root.with_name(f"made-{kind}")
+    made.mkdir()
+    for name in (MANIFEST_FILE, SIGNATURE_FILE, "labels.json", "MODEL_CARD.md", "model.tflite"):
+        (made / name).write_bytes(b'{"a": "' + 200 * b"b" + b'"}')
+    files = ("labels.json", "MODEL_CARD.md", "model.tflite")
+    facts = Facts("small", 7, "ed25519:none", files, "0.1.0", 64 * "a")
+    artefact = Artefact(lambda path: path, lambda _data: files, lambda _folder: facts)
+    publish(ArtefactStore(root, kind), artefact, made, Order("stable", 100, "min"), NOW)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +74,13 @@ def api_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]
     )
     import_stores(database, [read_stores(BytesIO(lines.encode()), "stores.csv")], NOW)
     database.close()
-    config = config_for(str(folder / "catalog.db"), sync=SyncConfig(folder / "bootstrap"))
+    for kind in (BUNDLES, GALLERIES):
+        publish_files(folder / "store", kind)
+    config = config_for(
+        str(folder / "catalog.db"),
+        sync=SyncConfig(folder / "bootstrap"),
+        bundles=BundlesConfig(folder / "store"),
+    )
     services = open_services(config, clock=lambda: NOW)
     yield services
     services.close()
@@ -137,7 +159,6 @@ def test_every_answer_has_an_example_that_its_schema_allows(document: Any) -> No
     for where, media_type, content in contents(document):
         if content["schema"].get("format") == "binary":
             continue
-        assert "json" in media_type, where
         assert "example" in content, where
         jsonschema.validate(content["example"], resolved(document, content["schema"]))
         if media_type == PROBLEM:
@@ -171,3 +192,17 @@ def test_the_page_shows_the_examples(api_services: Services) -> None:
     assert "&quot;unit_price_krw&quot;: 1150" in page
     assert "<a href='v1/products/by-barcode/8801056150013'>" in page
     assert "placeholder='cu'" in page
+
+
+def test_files_have_the_types_that_the_document_says(api_services: Services, document: Any) -> None:
+    client = TestClient(create_app(api_services))
+    for kind in (BUNDLES, GALLERIES):
+        offered = client.get(f"/v1/{kind}/stable").json()
+        asked = [(f"/v1/{kind}/{{channel}}/{name}", f"/v1/{kind}/stable/{name}") for name in SIGNED]
+        asked += [(f"/v1/{kind}/files/{{sha256}}/{{name}}", one["url"]) for one in offered["files"]]
+        assert len(asked) == 2 + 5
+        for path, address in asked:
+            answer = client.get(address)
+            assert answer.status_code == 200, address
+            told = document["paths"][path]["get"]["responses"]["200"]["content"]
+            assert answer.headers["content-type"].partition(";")[0] in told, address

@@ -85,7 +85,6 @@ def test_by_100_grams_and_newest(client: TestClient, filled: Database) -> None:
         ("text=보리과자 gs", 0),
         ("text=112G", 0),
         ("text=102G 2번", 2),
-        ("text=%25", 45),
     ],
 )
 def test_filters(client: TestClient, filled: Database, query: str, total: int) -> None:
@@ -165,3 +164,12 @@ def test_bad_questions_are_told(client: TestClient, query: str) -> None:
     got = client.get(f"/v1/promotions?{query}")
     assert (got.status_code, got.json()["code"]) == (422, "invalid")
     assert "Expected" in got.json()["detail"]
+
+
+@pytest.mark.parametrize("text", ["%25", "%20", "(%22", "%2B_-"])
+def test_a_text_without_a_word_is_no_filter_that_lets_everything_through(
+    client: TestClient, filled: Database, text: str
+) -> None:
+    got = client.get(f"/v1/promotions?text={text}")
+    assert (got.status_code, got.json()["code"]) == (404, "no-words")
+    assert "a letter or a digit" in got.json()["detail"]

@@ -11,6 +11,7 @@ import { Stores } from './data/stores.ts';
 import { Sync, type SyncReport } from './data/sync.ts';
 import { MemoryTables, type Tables } from './data/tables.ts';
 import { asTrouble, Trouble } from './data/trouble.ts';
+import { Feedback } from './feedback/offer.ts';
 import { Lens, type LensPlace } from './lens.ts';
 import { Listeners } from './listeners.ts';
 import { PlaceKeeper } from './position.ts';
@@ -31,6 +32,7 @@ export class App {
   readonly lens: Lens;
   readonly places: PlaceKeeper;
   readonly api: Api;
+  readonly feedback: Feedback;
   speech: Speech;
 
   private constructor(
@@ -42,6 +44,7 @@ export class App {
   ) {
     this.clock = new Clock();
     this.api = new Api(config.apiUrl);
+    this.feedback = new Feedback(this.api, settings);
     this.sync = new Sync(this.api, tables, this.clock);
     this.catalogue = new Catalogue(tables, this.clock);
     this.lookup = new Lookup(this.api, tables, this.sync, this.clock);

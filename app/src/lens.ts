@@ -43,6 +43,8 @@ export class Lens {
   state: LensState = { kind: 'idle' };
   /** Why the gallery that the server offers is not in use. */
   galleryProblem: Problem | null = null;
+  /** The server's gallery is for another recogniser than this phone has by now. */
+  galleryWaits = false;
   private opening: Promise<Recogniser> | null = null;
 
   constructor(
@@ -80,18 +82,16 @@ export class Lens {
     return outcome;
   }
 
-  /**
-   * Look for a newer gallery; rejects with a Problem, and the one in use goes on. `waiting`: there is
-   * one, but for another recogniser than this phone has.
-   */
+  /** Look for a newer gallery; rejects with a Problem, and the one in use goes on. */
   async updateGallery(): Promise<'current' | 'installed' | 'none' | 'waiting'> {
-    this.galleryProblem = null;
+    [this.galleryProblem, this.galleryWaits] = [null, false];
     try {
       const recogniser = await this.ready();
       const offer = await this.offer('galleries');
       if (offer === null) return 'none';
       const { gallery, modelSha256s } = recogniser.opened;
-      if (!modelSha256s.includes(text(offer.body['model_sha256']) ?? '')) return 'waiting';
+      this.galleryWaits = !modelSha256s.includes(text(offer.body['model_sha256']) ?? '');
+      if (this.galleryWaits) return 'waiting';
       if (gallery !== null && offer.version <= gallery.version) return 'current';
       const outcome = await recogniser.updateGallery(offer.url);
       this.become({ kind: 'ready', opened: recogniser.opened });

@@ -1,7 +1,7 @@
 /** Small choices of this person, kept in localStorage; where there is none, until the page closes. */
 export const THEMES = ['auto', 'light', 'dark'] as const;
 export type Theme = (typeof THEMES)[number];
-export type SettingName = 'language' | 'theme' | 'install' | 'accelerator' | 'updated' | 'notify' | 'place';
+export type SettingName = 'language' | 'theme' | 'install' | 'accelerator' | 'updated' | 'notify' | 'place' | 'feedback' | 'photos';
 
 const PREFIX = 'promolens.';
 

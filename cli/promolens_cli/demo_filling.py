@@ -43,6 +43,7 @@ def fill_catalog(database_url: str) -> None:
         try:
             _crawl(database)
             _import_stores(database)
+            _say_what_to_ask(database)
         finally:
             database.close()
     except PromolensError as error:
@@ -88,6 +89,28 @@ def _import_stores(database: Database) -> None:
         read = read_store_file(path, source=stores.SOURCE)
     import_stores(database, [read], utc_now(), attribution=stores.ATTRIBUTION)
     print(f"stores   imported, {len(read.stores)} rows", file=sys.stderr, flush=True)
+
+
+def _say_what_to_ask(database: Database) -> None:
+    """Print addresses that answer with something: everything here is invented, so nobody knows."""
+    from promolens_catalog.calendar import korean_day
+    from promolens_catalog.promotion_list import Filters, page_in
+    from promolens_demo.maps import stores
+    from promolens_demo.shops.loopback import utc_now
+
+    with database.read() as connection:
+        day = korean_day(utc_now())
+        page = page_in(connection, Filters(on=day), limit=50)
+    code = next((one.offer.barcode for one in page.promotions if one.offer.barcode), None)
+    near = stores.demo_stores()[0]
+    addresses = [
+        "/docs",
+        *([f"/v1/products/by-barcode/{code}"] if code else []),
+        "/v1/search?q=%EC%9A%B0%EC%9C%A0",
+        f"/v1/stores/nearby?lat={near.latitude:.4f}&lon={near.longitude:.4f}",
+    ]
+    for address in addresses:
+        print(f"try      {address}", file=sys.stderr, flush=True)
 
 
 def _check(results: list[ChainResult]) -> None:

@@ -91,6 +91,7 @@ def _prepare_and_serve(options: DemoOptions, listening: socket.socket) -> None:
     steps.offer(bundle)
     products, note = steps.products(bundle)
     pictures = steps.pictures(products)
+    steps.fronts()
     addresses, certificate = _secured(options)
     told = Told(addresses, port, certificate)
     shown = Shown(products, told.app, note)

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promolens_cli.demo_filling import PRODUCTS
 from promolens_runtime.errors import BundleError, InputError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _DEMO_DATA = Path("demo_data")
 _MAX_SCRIPT_BYTES = 5_000_000
 _CATALOG = "catalog.db"
 _STORE = "bundles"
+_MAX_INDEX_BYTES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,31 @@ class Steps:
             _say("pictures", f"{len(products)} products to scan")
         return pictures
 
+    def fronts(self, count: int = PRODUCTS) -> None:
+        """Draw what the app shows beside names, beside its folder, unless it is there.
+
+        Pictures of other products that somebody put there are left alone.
+        """
+        from promolens_demo.catalogue import make_catalogue, max_products
+        from promolens_demo.fronts import write_fronts
+        from promolens_server.config import AppConfig, built_app
+
+        www = built_app(self.assets, AppConfig()).folder
+        assert www is not None
+        folder = www.parent / "pictures"
+        listed = _listed(folder / "index.json")
+        invented = [one.barcode for one in make_catalogue(max_products())]
+        if listed - set(invented):
+            _say("fronts", f"{folder}, with pictures of other products: left as it is")
+        elif listed >= set(invented[:count]):
+            _say("fronts", f"{folder}, {count} products")
+        else:
+            _say("fronts", f"{folder}: drawing {count} products")
+            try:
+                write_fronts(folder, count)
+            except OSError as error:
+                _say("fronts", f"not drawn ({error.strerror}); the app shows letters instead")
+
 
 def _say(step: str, words: str) -> None:
     print(f"{step:<10} {words}", file=sys.stderr, flush=True)
@@ -190,3 +217,12 @@ def _filled(marker: Path) -> str | None:
         return str(told["month"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _listed(index: Path) -> set[str]:
+    try:
+        with index.open("rb") as file:
+            told = json.loads(file.read(_MAX_INDEX_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return set()
+    return {one for one in told if isinstance(one, str)} if isinstance(told, list) else set()

@@ -51,6 +51,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     components["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
     for operation in _operations(found):
         for parameter in operation.get("parameters", []):
+            parameter["schema"] = _without_null(parameter["schema"])
             _give_example(parameter, schemas)
         for status, answer in operation["responses"].items():
             if status.startswith(("4", "5")):
@@ -60,6 +61,13 @@ def document(app: FastAPI) -> dict[str, Any]:
                     _give_example(content, schemas)
     found["security"] = [{}, {"key": []}]
     return found
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter: one that is not sent is not null, it is not there."""
+    told = dict(schema)
+    kinds = [one for one in told.pop("anyOf", []) if one != {"type": "null"}]
+    return told | kinds[0] if len(kinds) == 1 else schema
 
 
 def _problem(status: int, answer: dict[str, Any]) -> dict[str, Any]:

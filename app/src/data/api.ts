@@ -40,6 +40,13 @@ export class Api {
     });
   }
 
+  /** Send an object; what is answered is not read. Throws Trouble. */
+  async send(path: string, body: JsonObject, asking: Asking = {}): Promise<void> {
+    const headers = { ...asking.headers, 'Content-Type': 'application/json' };
+    const more = { method: 'POST', body: JSON.stringify(body) };
+    await this.ask(path, { ...asking, headers }, async () => undefined, more);
+  }
+
   /** Bytes of the server. Throws Trouble. */
   async bytes(path: string, asking: Asking = {}): Promise<Uint8Array<ArrayBuffer>> {
     return this.ask(path, asking, bounded);
@@ -49,11 +56,13 @@ export class Api {
     path: string,
     { patienceMs = PATIENCE_MS, headers = {}, fresh = false }: Asking,
     read: (response: Response) => Promise<T>,
+    more: RequestInit = {},
   ): Promise<T> {
     const ending = new AbortController();
     const timer = setTimeout(() => ending.abort(), patienceMs);
     try {
       const response = await this.fetcher(this.url(path), {
+        ...more,
         credentials: 'omit',
         headers: { ...headers },
         cache: fresh ? 'no-cache' : 'default',

@@ -77,7 +77,7 @@ export class GalleryKeeper {
     const mark = await this.mark(current);
     checkNotOlder(signed.manifest, mark);
     if (current !== null && isSame(signed, current.gallery)) return { kept: current, problem: null };
-    return this.install(signed, read, mark, current);
+    return this.install(signed, read, current);
   }
 
   /** Remove every gallery from this device. */
@@ -88,11 +88,11 @@ export class GalleryKeeper {
   private async install(
     signed: SignedGallery,
     read: ReadFile,
-    mark: GalleryMark | null,
     current: KeptGallery | null,
   ): Promise<OpenedGallery> {
     const { model_sha256: modelSha256, gallery_id: galleryId, version } = signed.manifest;
-    if (mark?.modelSha256 === modelSha256 && mark.highestVersion === version && current !== null) {
+    // The same version heals a damaged copy, which is not in use.
+    if (current?.gallery.manifest.version === version) {
       throw older(`Version ${version} is here with other contents.`);
     }
     const gallery = await readGalleryFiles(signed, read);

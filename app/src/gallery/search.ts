@@ -28,19 +28,13 @@ export class PlainDots implements Dots {
 
   of(query: Int8Array): Int32Array {
     const { codes, dimensions, out } = this;
-    // Beyond four sums in turn nothing is gained.
-    const fours = dimensions - (dimensions % 4);
     for (let row = 0, at = 0; row < out.length; row += 1) {
-      let [a, b, c, d] = [0, 0, 0, 0];
-      let i = 0;
-      for (; i < fours; i += 4, at += 4) {
-        a += codes[at]! * query[i]!;
-        b += codes[at + 1]! * query[i + 1]!;
-        c += codes[at + 2]! * query[i + 2]!;
-        d += codes[at + 3]! * query[i + 3]!;
+      let sum = 0;
+      // `| 0` keeps the sum a whole number to the compiler, which is faster than a double.
+      for (let i = 0; i < dimensions; i += 1, at += 1) {
+        sum = (sum + Math.imul(codes[at]!, query[i]!)) | 0;
       }
-      for (; i < dimensions; i += 1, at += 1) a += codes[at]! * query[i]!;
-      out[row] = a + b + c + d;
+      out[row] = sum;
     }
     return out;
   }

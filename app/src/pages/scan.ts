@@ -5,6 +5,9 @@ import { watchBarcodes, barcodeIn } from '../camera/barcodes.ts';
 import { Camera, cameraAllowed, cameraProblem } from '../camera/camera.ts';
 import { decide, type Shown, type Watch } from '../camera/decision.ts';
 import { Scanner } from '../camera/scanner.ts';
+import { AskingButton } from '../feedback/asking.ts';
+import { feedbackForm, type Choice } from '../feedback/form.ts';
+import { frameOf, type Source } from '../feedback/picture.ts';
 import { productAt } from '../gallery/answering.ts';
 import { readBarcode } from '../data/barcode_text.ts';
 import { savedId } from '../data/saved.ts';
@@ -28,6 +31,14 @@ const MEGABYTE = 1_000_000;
 const SEEN_GAP_MS = 1_500;
 const BARCODE_HOLDS_MS = 3_000;
 
+/** What a photo can be sent about. */
+interface Asked {
+  readonly picture: Source;
+  /** What was shown; null for not known. */
+  readonly index: number | null;
+  readonly candidates: readonly number[];
+}
+
 export function scanPage(app: App): Page {
   const page = new ScanPage(app);
   return { title: app.speech.say('scanTitle'), element: page.element, leave: () => page.leave() };
@@ -41,6 +52,10 @@ class ScanPage {
   private readonly stage = el('div', { class: 'stage-message' });
   private readonly torch: HTMLButtonElement;
   private readonly sheet: Sheet;
+  private readonly asking: AskingButton;
+  private readonly askingUnknown: AskingButton;
+  private asked: Asked | null = null;
+  private readonly sendsPhotos: boolean;
   private camera: Camera | null = null;
   private scanner: Scanner | null = null;
   private card: AnswerCard | null = null;
@@ -59,8 +74,13 @@ class ScanPage {
     this.sheet = new Sheet(words, { closed: () => this.sheetClosed(), raised: (whole) => this.sheetRaised(whole) });
     this.torch = iconButton('torch', this.say('torch'), () => void this.toggleTorch(), 'on-dark');
     this.torch.hidden = true;
-    this.similar = button(this.say('scanSimilar'), () => this.showCandidates(this.candidates), 'plain');
+    this.similar = button(this.say('scanSimilar'), () => this.showCandidates(this.candidates, this.frame()), 'plain');
     this.similar.hidden = true;
+    this.sendsPhotos = app.feedback.isOn;
+    this.asking = new AskingButton(app, () => this.askToSend(this.asked));
+    this.askingUnknown = new AskingButton(app, () => this.askToSend(this.seen(null, this.candidates)));
+    this.askingUnknown.element.hidden = true;
+    this.endings.push(() => this.asking.end(), () => this.askingUnknown.end());
     this.element = this.build();
     this.endings.push(app.lens.changes.on((state) => this.lensChanged(state)));
     const seen = (): void => this.visibilityChanged();
@@ -100,7 +120,7 @@ class ScanPage {
       el('div', { class: 'reticle', 'aria-hidden': 'true' }),
       this.stage,
       el('div', { class: 'scan-top' }, el('span', { class: 'brand' }, this.say('appName')), this.torch),
-      el('div', { class: 'scan-bottom' }, this.hint, this.similar, tools),
+      el('div', { class: 'scan-bottom' }, this.hint, this.similar, this.askingUnknown.element, tools),
       file,
       this.sheet.element,
     );
@@ -215,8 +235,10 @@ class ScanPage {
     this.watch = watch;
     this.candidates = answer.top.map(({ index }) => index);
     this.similar.hidden = shown.kind !== 'unknown';
+    this.askingUnknown.element.hidden = shown.kind !== 'unknown' || !this.sendsPhotos;
+    if (this.isSending) return;
     if (shown.kind === 'product') this.showProduct(shown, atMs);
-    else if (shown.kind === 'unsure' && !this.sheet.isOpen) this.showCandidates(shown.candidates);
+    else if (shown.kind === 'unsure' && !this.sheet.isOpen) this.showCandidates(shown.candidates, this.frame());
     else this.tell(HINTS[shown.kind]);
   }
 
@@ -228,10 +250,13 @@ class ScanPage {
     if (this.isDismissed(id, atMs)) return;
     // Digits with a check are surer than a look; who turns the pack over wants the look again.
     if (this.sheet.isOpen && atMs - this.barcodeAtMs < BARCODE_HOLDS_MS) return;
-    if (id !== this.shownId || !this.sheet.isOpen) this.show(key, this.nameOf(label), this.isTrained(index) ? confidence : undefined);
+    if (id === this.shownId && this.sheet.isOpen) return;
+    const asked = this.seen(index, this.candidates);
+    this.show(key, this.nameOf(label), this.isTrained(index) ? confidence : undefined, asked);
   }
 
   private showBarcode(barcode: string): void {
+    if (this.isSending) return;
     const atMs = performance.now();
     const key = { barcodes: [barcode] };
     if (this.isDismissed(savedId(key), atMs)) return;
@@ -246,7 +271,7 @@ class ScanPage {
     return true;
   }
 
-  private show(key: ProductKey, name?: string, confidence?: number): void {
+  private show(key: ProductKey, name?: string, confidence?: number, asked: Asked | null = null): void {
     const id = savedId(key);
     if (this.sheet.isOpen && id === this.shownId) return;
     this.shownId = id;
@@ -258,12 +283,12 @@ class ScanPage {
       ...(confidence === undefined ? {} : { confidence }),
     });
     this.card = card;
-    this.sheet.open(false, card.element);
+    this.sheet.open(false, card.element, this.askingFor(asked));
     if (navigator.userActivation?.hasBeenActive) navigator.vibrate?.(30);
     void card.load().then(() => this.app.saved.addScan(card.key, card.name)).catch(() => undefined);
   }
 
-  private showCandidates(indexes: readonly number[]): void {
+  private showCandidates(indexes: readonly number[], picture: Source | null): void {
     const { speech } = this.app;
     const rows = indexes.flatMap((index) => {
       const label = this.label(index);
@@ -271,11 +296,55 @@ class ScanPage {
       return [productRow(speech, this.nameOf(label), `#/product/${pathOfKey(keyOf(label))}`, [], '')];
     });
     const none = button(this.say('scanNone'), () => this.sheet.close(), 'plain');
+    const asking = this.askingFor(picture === null ? null : { picture, index: null, candidates: indexes });
     this.shownId = '';
-    this.sheet.open(true, el('h2', {}, this.say('scanCandidates')), el('ul', { class: 'rows' }, ...rows), none);
+    this.sheet.open(true, el('h2', {}, this.say('scanCandidates')), el('ul', { class: 'rows' }, ...rows), none, asking);
+  }
+
+  /** The camera's picture of now, where somebody may want to send it. */
+  private frame(): Source | null {
+    return this.sendsPhotos ? frameOf(this.video) : null;
+  }
+
+  private seen(index: number | null, candidates: readonly number[]): Asked | null {
+    const picture = this.frame();
+    return picture === null ? null : { picture, index, candidates };
+  }
+
+  private askingFor(asked: Asked | null): HTMLElement | null {
+    this.asked = this.sendsPhotos ? asked : null;
+    return this.asked === null ? null : this.asking.element;
+  }
+
+  /** Show the picture and what would go with it; the camera goes on after that. */
+  private askToSend(asked: Asked | null): void {
+    const { lens, feedback } = this.app;
+    const { offer } = feedback;
+    if (asked === null || offer === null || lens.state.kind !== 'ready') return;
+    const { bundleId, version } = lens.state.opened;
+    const { picture, index } = asked;
+    const choices = asked.candidates.flatMap((one) => this.choice(one) ?? []);
+    const answer = index === null ? null : this.choice(index);
+    this.card?.end();
+    this.card = null;
+    const about = { picture, answer, choices, bundle: `${bundleId} ${version}` };
+    const form = feedbackForm(this.app, about, offer, () => this.sheet.close());
+    this.sheet.open(true, form);
+    form.querySelector('h2')?.focus();
+  }
+
+  private choice(index: number): Choice | null {
+    const label = this.label(index);
+    return label === undefined ? null : { id: label.item_id, name: this.nameOf(label) };
+  }
+
+  /** Nothing that the camera sees takes the place of a form that somebody fills in. */
+  private get isSending(): boolean {
+    return this.sheet.isOpen && this.sheet.element.querySelector('.feedback') !== null;
   }
 
   private sheetClosed(): void {
+    this.asked = null;
     this.card?.end();
     this.card = null;
     this.dismissed = { id: this.shownId, atMs: performance.now() };
@@ -298,23 +367,26 @@ class ScanPage {
         return;
       }
       const recogniser = await this.app.lens.ready();
-      this.photoAnswered(await recogniser.recognise(file));
+      this.photoAnswered(await recogniser.recognise(file), file);
     } catch (error) {
       this.app.notices.tell(this.say(wordsOfProblem(asProblem(error))));
       this.tell('scanHint');
     }
   }
 
-  private photoAnswered(answer: Recognition): void {
-    const label = this.label(answer.top[0]?.index ?? -1);
+  private photoAnswered(answer: Recognition, picture: Blob): void {
+    const index = answer.top[0]?.index ?? -1;
+    const label = this.label(index);
+    const candidates = answer.top.map((one) => one.index);
     this.shownId = '';
     const byGallery = answer.by === 'gallery';
     if (answer.known && (byGallery || answer.confidence >= 0.5) && label !== undefined) {
-      this.show(keyOf(label), this.nameOf(label), byGallery ? undefined : answer.confidence);
+      const asked = { picture, index, candidates };
+      this.show(keyOf(label), this.nameOf(label), byGallery ? undefined : answer.confidence, asked);
       return;
     }
     if (!answer.known) this.app.notices.tell(this.say('photoUnknown'));
-    this.showCandidates(answer.top.map(({ index }) => index));
+    this.showCandidates(candidates, picture);
   }
 
   private async takePhoto(): Promise<void> {

@@ -2,6 +2,7 @@
 import type { App } from '../app.ts';
 import { asProblem } from '../bundle/problem.ts';
 import { Trouble } from '../data/trouble.ts';
+import { feedbackBox } from '../feedback/switch.ts';
 import type { Page } from '../router.ts';
 import { THEMES } from '../settings.ts';
 import type { TextName } from '../texts/ko.ts';
@@ -30,6 +31,11 @@ export function keepInstallPrompt(): void {
 export function settingsPage(app: App, rebuild: () => void): Page {
   const { speech, settings, appVersion } = app;
   const back = iconButton('back', speech.say('back'), () => history.back());
+  const model = modelBox(app);
+  const privacy = el('p', {});
+  const tellPrivacy = (): void => {
+    privacy.textContent = speech.say(app.feedback.isOn ? 'privacySending' : 'privacy');
+  };
   const element = el(
     'div',
     { class: 'page narrow' },
@@ -42,9 +48,10 @@ export function settingsPage(app: App, rebuild: () => void): Page {
       (one) => speech.say(THEME_TEXTS[one as keyof typeof THEME_TEXTS]),
       (one) => (settings.set('theme', one), rebuild())),
     dataBox(app),
-    modelBox(app),
+    model.element,
     installBox(app),
-    el('section', { class: 'box' }, el('h2', {}, speech.say('privacyTitle')), el('p', {}, speech.say('privacy'))),
+    feedbackBox(app, tellPrivacy),
+    el('section', { class: 'box' }, el('h2', {}, speech.say('privacyTitle')), privacy),
     el(
       'p',
       { class: 'muted small' },
@@ -53,7 +60,7 @@ export function settingsPage(app: App, rebuild: () => void): Page {
       el('a', { href: 'licences.txt' }, speech.say('licences')),
     ),
   );
-  return { title: speech.say('settingsTitle'), element };
+  return { title: speech.say('settingsTitle'), element, leave: model.end };
 }
 
 const THEME_TEXTS = { auto: 'themeAuto', light: 'themeLight', dark: 'themeDark' } as const satisfies Record<
@@ -95,7 +102,7 @@ function dataBox(app: App): HTMLElement {
   return el('section', { class: 'box' }, el('h2', {}, speech.say('dataTitle')), age, act);
 }
 
-function modelBox(app: App): HTMLElement {
+function modelBox(app: App): { element: HTMLElement; end: () => void } {
   const { speech, lens, notices, clock } = app;
   const words = el('p', {});
   const more = el('p', { class: 'muted small' });
@@ -121,7 +128,7 @@ function modelBox(app: App): HTMLElement {
     show();
   };
   show();
-  return el(
+  const element = el(
     'section',
     { class: 'box' },
     el('h2', {}, speech.say('modelTitle')),
@@ -130,11 +137,12 @@ function modelBox(app: App): HTMLElement {
     button(speech.say('modelUpdate'), () => void update(), 'plain'),
     el('a', { class: 'button plain', href: '#/report' }, speech.say('reportLink')),
   );
+  return { element, end: lens.changes.on(show) };
 }
 
 /** How many new products are known beside the recogniser's own, or why they are not. */
 function galleryWords({ speech, lens }: App): string {
-  const { state, galleryProblem } = lens;
+  const { state, galleryProblem, galleryWaits } = lens;
   if (state.kind !== 'ready') return '';
   const { gallery, galleryProblem: kept } = state.opened;
   const known =
@@ -143,7 +151,8 @@ function galleryWords({ speech, lens }: App): string {
       : [speech.say('galleryVersion', { count: gallery.products.length, version: gallery.version })];
   const problem = galleryProblem ?? kept;
   const wrong = problem === null ? [] : [speech.say(wordsOfGalleryProblem(problem))];
-  return [...known, ...wrong].join('. ');
+  const waits = galleryWaits ? [speech.say('galleryWaiting')] : [];
+  return [...known, ...wrong, ...waits].join('. ');
 }
 
 function installBox(app: App): HTMLElement | null {

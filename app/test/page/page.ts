@@ -1,5 +1,7 @@
 /** The recogniser without any shell, for the browser tests and the benchmark to drive. */
 import { chooseAccelerator, hasWebGpuAdapter, tryWebGpu } from '../../src/recognition/accelerate.ts';
+import { GallerySearch } from '../../src/gallery/gallery.ts';
+import { PlainDots, WasmDots, type Dots } from '../../src/gallery/search.ts';
 import { asProblem } from '../../src/bundle/problem.ts';
 import { grabFrame, Recogniser, type RecogniserOptions } from '../../src/recognition/recogniser.ts';
 import type { Picture } from '../../src/recognition/protocol.ts';
@@ -39,6 +41,42 @@ async function told(picture: Picture, wantTensor: boolean): Promise<unknown> {
   const { logits, gallery, tensor, ...rest } = await opened().recognise(picture, wantTensor);
   const cosines = gallery === null ? null : encode(new Uint8Array(gallery.buffer));
   return { ...rest, logits: [...logits], cosines, tensor: tensor === undefined ? null : encode(tensor) };
+}
+
+/** A gallery of `count` products with random codes, one vector each. */
+function randomGallery(count: number, dimensions: number, make: (codes: Int8Array) => Dots): GallerySearch {
+  const codes = Int8Array.from({ length: count * dimensions }, () => Math.floor(Math.random() * 255) - 127);
+  const scales = new Float32Array(count).fill(0.001);
+  const owners = Uint32Array.from({ length: count }, (_, i) => i);
+  return new GallerySearch({ dimensions, codes, scales, owners, centre: null }, make);
+}
+
+/** Milliseconds of one search, over so many that the clock's steps do not matter. */
+function searchMs(search: GallerySearch, embedding: Float32Array, times: number): number {
+  const start = performance.now();
+  for (let i = 0; i < times; i += 1) search.productCosines(embedding);
+  return (performance.now() - start) / times;
+}
+
+/** Inference of the open bundle, plain and WebAssembly search of one gallery, in turns. */
+async function gallerySpeed(url: string, count: number, dimensions: number, rounds: number): Promise<unknown> {
+  const blob = await blobOf(url);
+  const wasm = randomGallery(count, dimensions, (codes) => {
+    const dots = WasmDots.make(codes, dimensions);
+    if (dots === null) throw new Error('no WebAssembly SIMD');
+    return dots;
+  });
+  const plain = randomGallery(count, dimensions, (codes) => new PlainDots(codes, dimensions));
+  const embedding = Float32Array.from({ length: dimensions }, () => Math.random() - 0.5);
+  const found: { inferenceMs: number; plainMs: number; wasmMs: number }[] = [];
+  for (let round = -2; round < rounds; round += 1) {
+    const { timings } = await opened().recognise(blob);
+    const plainMs = searchMs(plain, embedding, 20);
+    const wasmMs = searchMs(wasm, embedding, 20);
+    // The compiler is still at work in the first two.
+    if (round >= 0) found.push({ inferenceMs: timings.inferenceMs, plainMs, wasmMs });
+  }
+  return found;
 }
 
 /** Every call answers {ok} or {code, detail}, which a driver can read. */
@@ -90,6 +128,8 @@ const page = {
     guarded(() => opened().update(new URL(bundleUrl, location.href).href)),
   updateGallery: (galleryUrl: string) =>
     guarded(() => opened().updateGallery(new URL(galleryUrl, location.href).href)),
+  gallerySpeed: (url: string, count: number, dimensions: number, rounds: number) =>
+    guarded(() => gallerySpeed(url, count, dimensions, rounds)),
   measure: (url: string, width: number, height: number, runs: number) =>
     guarded(async () => opened().measure(await frameOf(url, width, height), runs)),
   measureFile: (url: string, runs: number) =>

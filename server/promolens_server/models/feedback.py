@@ -26,9 +26,9 @@ class FeedbackPhoto(BaseModel):
     picture: str = Field(
         description="JPEG in base64, drawn anew on the phone: no EXIF, no place.", min_length=1
     )
-    answer: Line | None = Field(description="The label that the app showed; null for not known.")
+    answer: Line | None = Field(description="The item that the app showed; null for not known.")
     bundle: Line = Field(description="Which recogniser answered.", examples=["demo 12"])
-    chosen: Line | None = Field(default=None, description="The label that the person says it is.")
+    chosen: Line | None = Field(default=None, description="The item that the person says it is.")
     text: Line | None = Field(default=None, description="What the person says it is.")
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from promolens_server.problems import Problem, shown
 
 FORM = "multipart/form-data"
-ZIP = "application/zip"
+ZIPS = ("application/zip", "application/octet-stream")
 PICTURES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "application/octet-stream")
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 

@@ -16,7 +16,7 @@ from promolens_server.models.batches import BatchAnswer, BatchQuery, ResultsQuer
 from promolens_server.problems import Problem
 from promolens_server.recognition.batches.orders import Order
 from promolens_server.recognition.batches.view import asking, batch_json
-from promolens_server.recognition.bodies import ZIP, body_of, check_type
+from promolens_server.recognition.bodies import ZIPS, body_of, check_type
 from promolens_server.recognition.config import BATCHES
 from promolens_server.routes.recognition import RESPONSES, exchange_of
 from promolens_server.services import Services
@@ -24,7 +24,7 @@ from promolens_server.services import Services
 _PIECE_BYTES = 1 << 20
 # One upload weighs as much as so many pictures.
 _PICTURES = 5
-_BODY = body_of(ZIP, description="A ZIP of JPEG, PNG, WebP or BMP pictures.")
+_BODY = body_of(*ZIPS, description="A ZIP of JPEG, PNG, WebP or BMP pictures.")
 BatchIdPath = Annotated[
     str, Path(pattern=r"^[0-9a-f]{32}$", description="as the answer to the order told it")
 ]
@@ -50,7 +50,7 @@ def router(services: Services) -> APIRouter:
     async def order(request: Request, query: Annotated[BatchQuery, Query()]) -> Response:
         """Take a ZIP of pictures; the answer tells the id under which results appear."""
         exchange = exchange_of(request)
-        check_type(request, (ZIP,))
+        check_type(request, ZIPS)
         owner = store.owner_of(exchange.who, exchange.key_id)
         with recognition.admission.enter(exchange, _PICTURES):
             await asyncio.to_thread(store.check_quota, owner)

@@ -60,15 +60,23 @@ InstallId = Annotated[
             "decides whether the phone is among the first of a roll-out, and is never kept"
         ),
         examples=["k3J9x_2mQ-71"],
+        # The pattern is checked below, where it gives a problem of its own.
+        json_schema_extra={"pattern": f"^{_INSTALL_ID.pattern}$"},
     ),
 ]
-_BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _OTHER_TYPE = "application/octet-stream"
+# What the document says of a file's content, by its type.
+_CONTENT: dict[str, dict[str, Any]] = {
+    JSON: {"schema": {}, "example": {"version": 7, "files": {"model.tflite": {}}}},
+    "text/markdown": {"schema": {"type": "string"}, "example": "# demo-fast version 7"},
+    "text/plain": {"schema": {"type": "string"}, "example": f"{85 * 'A'}==\n"},
+    _OTHER_TYPE: {"schema": {"type": "string", "format": "binary"}},
+}
 
 
 def _file_responses(*media_types: str) -> dict[int | str, dict[str, Any]]:
-    """Return what may be answered with a file: to a program it is bytes, whatever their type."""
-    content = {media_type.partition(";")[0]: _BYTES for media_type in media_types}
+    plain = [media_type.partition(";")[0] for media_type in media_types]
+    content = {media_type: _CONTENT[media_type] for media_type in plain}
     return {
         200: {"content": content, "description": "the whole file"},
         206: {"content": content, "description": "one range of it"},

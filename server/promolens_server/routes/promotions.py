@@ -21,6 +21,7 @@ from promolens_server.answers import Built, answered
 from promolens_server.caching import json_bytes
 from promolens_server.cursors import Cursor
 from promolens_server.models.promotions import PromotionList, PromotionQuery
+from promolens_server.problems import Problem, shown
 from promolens_server.services import Services
 from promolens_server.versions import check_not_behind
 from promolens_server.views import Json, chains_json, promotions_json
@@ -104,6 +105,18 @@ def _wanted(query: PromotionQuery, now: datetime) -> _List:
         max_price_krw=query.price_max,
         on=day,
         item_id=query.item,
-        words=tuple(query_words(query.text)) if query.text is not None else (),
+        words=_words(query.text) if query.text is not None else (),
     )
     return _List(list_id, filters, sort, query.limit, day, begun)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """Return what a row's name must have; a text without any word would be had by every row."""
+    words = tuple(query_words(text))
+    if not words:
+        raise Problem(
+            404,
+            "no-words",
+            f"Expected a letter or a digit in text. Received {shown(text)}. Type a word of a name.",
+        )
+    return words

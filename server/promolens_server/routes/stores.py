@@ -16,19 +16,21 @@ from promolens_server.models.problem import problem_example, problem_response
 from promolens_server.models.stores import NearbyAnswer, NearbyQuery
 from promolens_server.problems import Problem
 from promolens_server.services import Services
+from promolens_server.stores.failures import Outcome
 from promolens_server.stores.finder import Finding
 from promolens_server.stores.questions import Answer, FoundStore, question_of
 
 _RETRY_S = 30
+_NOT_THERE = {Outcome.NO_LIST, Outcome.NOT_COVERED}
+_IMPORT = (
+    "No list of stores reaches there: ask for another place, or whoever runs this service to "
+    "import one."
+)
 _NOBODY = problem_example(
     503,
     "stores-unavailable",
-    "Expected a provider of stores to answer. Received: kakao slow, local not-covered. "
-    "Try again later.",
-    tried=[
-        {"provider": "kakao", "outcome": "slow"},
-        {"provider": "local", "outcome": "not-covered"},
-    ],
+    "Expected a provider of stores to answer. Received: local not-covered. " + _IMPORT,
+    tried=[{"provider": "local", "outcome": "not-covered"}],
 )
 
 
@@ -72,10 +74,13 @@ def nearby_json(finding: Finding, now: datetime) -> dict[str, Any]:
     answer = finding.answer
     if answer is None:
         said = ", ".join(f"{one['provider']} {one['outcome']}" for one in tried) or "no provider"
+        # Waiting helps only where somebody else might have known.
+        nowhere = {outcome for _, outcome in finding.tried} <= _NOT_THERE
         raise Problem(
             503,
             "stores-unavailable",
-            f"Expected a provider of stores to answer. Received: {said}. Try again later.",
+            f"Expected a provider of stores to answer. Received: {said}. "
+            f"{_IMPORT if nowhere else 'Try again later.'}",
             headers={"retry-after": str(_RETRY_S)},
             tried=tried,
         )
