@@ -192,13 +192,29 @@ async function cached(content, kind, compress) {
   return compressed;
 }
 
+/** What is loaded once the shell or the recogniser is there, and does not count before the first scan. */
+const AFTERWARDS = /^(barcode\/|maps\/|seed\.jsonl\.gz$)/;
+
 async function printSizes(out) {
-  console.log('| file | bytes | brotli | gzip |\n| --- | ---: | ---: | ---: |');
-  for await (const path of filesOf(out)) {
-    if (!COMPRESSIBLE.test(path)) continue;
-    const sizes = await Promise.all(['', '.br', '.gz'].map(async (end) => (await stat(path + end)).size));
-    console.log(`| ${relative(out, path)} | ${sizes.join(' | ')} |`);
+  const files = [];
+  for await (const path of filesOf(out)) files.push(path);
+  const own = files.map((path) => relative(out, path)).filter((name) => !isCompressed(name, files, out)).sort();
+  const [later, sooner] = [own.filter((name) => AFTERWARDS.test(name)), own.filter((name) => !AFTERWARDS.test(name))];
+  for (const [title, names] of [['with the app (of litert/, one of three)', sooner], ['loaded afterwards', later]]) {
+    console.log(`\n| ${title} | bytes | brotli | gzip |\n| --- | ---: | ---: | ---: |`);
+    const rows = await Promise.all(names.map((name) => sizesOf(join(out, name))));
+    rows.forEach((row, at) => console.log(`| ${names[at]} | ${row.join(' | ')} |`));
+    if (names === later) console.log(`| together | ${[0, 1, 2].map((at) => rows.reduce((sum, row) => sum + row[at], 0)).join(' | ')} |`);
   }
+}
+
+function isCompressed(name, files, out) {
+  return /\.(br|gz)$/.test(name) && files.includes(join(out, name.slice(0, -3)));
+}
+
+/** Bytes as they are, and on the way to who understands brotli or gzip. */
+async function sizesOf(path) {
+  return Promise.all(['', '.br', '.gz'].map(async (end) => (await stat(existsSync(path + end) ? path + end : path)).size));
 }
 
 try {

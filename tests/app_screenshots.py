@@ -2,7 +2,8 @@
 
 The app is shown by its real programs as in the end-to-end tests: crawled stand-in shops, a trained
 recogniser, a film before the camera. Only invented products and stores are to be seen. Writes one
-strip of four screens for each language, one in light and one in dark.
+strip of four screens for each language, one in light and one in dark, and single screens for the
+top of the README.
 
 PROMOLENS_E2E_KEPT names a folder in which the recogniser stays between runs.
 """
@@ -29,6 +30,7 @@ from e2e_support import (
     train,
     write_film,
 )
+from promolens_demo.fronts import write_fronts
 from promolens_runtime.signing import SigningKey
 from server_support import serve_process
 
@@ -40,6 +42,8 @@ GAP_PX = 24
 PAPER = {"light": (226, 219, 210), "dark": (8, 7, 6)}
 MOST_BYTES = 150_000
 STYLES = (("ko", "light"), ("en", "dark"))
+# Single screens: language and number in the strip.
+SINGLE = {("ko", 0): "scan-ko", ("ko", 2): "stores-ko", ("en", 0): "scan-en"}
 
 
 def main(out: Path) -> None:
@@ -53,8 +57,11 @@ def main(out: Path) -> None:
             url = f"http://localhost:{server.port}/app/"
             for language, theme in STYLES:
                 with phone(url, *camera_arguments(film), language=language) as held:
-                    strip = _strip(_screens(held, theme), PAPER[theme])
-                _save(strip, out / f"app-{language}-{theme}.webp")
+                    screens = _screens(held, theme)
+                _save(_strip(screens, PAPER[theme]), out / f"app-{language}-{theme}.webp")
+                for number, screen in enumerate(screens):
+                    if single := SINGLE.get((language, number)):
+                        _save(screen, out / f"{single}.webp")
 
 
 def _prepare(folder: Path) -> tuple[Path, Path]:
@@ -68,6 +75,7 @@ def _prepare(folder: Path) -> tuple[Path, Path]:
     crawl(crawled)
     photos = lay_out(folder, kept, crawled)
     build(folder / "assets", KEY.public)
+    write_fronts(folder / "assets/pictures")
     publish_bundle(folder, kept / "bundle", KEY)
     return write_film(folder / "film.mjpeg", [photos[SHOWN]]), folder / "assets"
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -101,11 +102,13 @@ class FileServer:
         folders: what is served, by first part of the path.
         files: bytes by path, before the folders are asked; None answers 404.
         requests: the paths asked for, in order.
+        asked_at: each of them with when it came, in seconds of the clock `time.time`.
     """
 
     folders: Mapping[str, Path]
     files: dict[str, bytes | None] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    asked_at: list[tuple[float, str]] = field(default_factory=list)
     port: int = 0
 
     def url(self, path: str) -> str:
@@ -127,6 +130,7 @@ class _Handler(SimpleHTTPRequestHandler):
         """Answer from the bytes, else from the folders."""
         path = self.path.split("?")[0].lstrip("/")
         self.served.requests.append(path)
+        self.served.asked_at.append((time.time(), path))
         content = self._content(path)
         self.send_response(404 if content is None else 200)
         self.send_header("Content-Type", TYPES.get(Path(path).suffix, "application/octet-stream"))

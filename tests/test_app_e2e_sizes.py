@@ -32,11 +32,17 @@ BEFORE_FIRST_SCAN_BYTES = 3.0 * MEGABYTE
 MODEL_BYTES = 3.6 * MEGABYTE
 SECOND_LOAD_MS = 1_000
 SLACK = 2
-# Tells when the page could be used, measured from the beginning of its load.
+# The library that reads barcodes, loaded some seconds after the first answer.
+BARCODES = ("app/barcode/read.js", "app/barcode/zxing_reader.wasm")
+# Tells when the page could be used, measured from the beginning of its load, and when it first
+# answered, by the clock on the wall.
 READY = """
 new MutationObserver(() => {
   if (document.documentElement?.dataset.ready) window.readyMs ??= performance.now();
-}).observe(document, { subtree: true, attributes: true, attributeFilter: ['data-ready'] });
+  if (document.querySelector('.sheet:not([hidden]) article.card h2')) {
+    window.answeredMs ??= Date.now();
+  }
+}).observe(document, { subtree: true, childList: true, attributes: true });
 """
 
 
@@ -45,12 +51,14 @@ class Loaded:
     """A phone that has scanned its first product.
 
     Attributes:
-        files: the server of the app's files, which knows what was asked for until then.
+        files: the server of the app's files, which knows what was asked for and when.
+        answered_at: when the first card was shown, in seconds of the clock `time.time`.
         sent: bytes of each bundle file as the delivery of bundles sends it.
     """
 
     phone: Phone
     files: FileServer
+    answered_at: float
     sent: dict[str, int]
     www: Path
 
@@ -69,13 +77,20 @@ def loaded(
     photos = recognised_photos(trained, recognizer)
     film = write_film(folder / "film.mjpeg", list(photos.values())[:1])
     with serve({"app": folder / "app", "bundle": trained / "bundle"}) as files:
-        files.requests.clear()
+        files.asked_at.clear()
         url = f"http://localhost:{files.port}/app/"
         with phone(url, *camera_arguments(film)) as held:
             held.cdp("Page.addScriptToEvaluateOnNewDocument", source=READY)
             held.open("index.html#/scan")
             held.one(".sheet:not([hidden]) article.card h2")
-            yield Loaded(held, files, _sent(folder / "store", trained / "bundle"), folder / "app")
+            answered_at = held.driver.execute_script("return window.answeredMs") / 1000
+            yield Loaded(
+                held,
+                files,
+                answered_at,
+                _sent(folder / "store", trained / "bundle"),
+                folder / "app",
+            )
 
 
 def _sent(store: Path, bundle: Path) -> dict[str, int]:
@@ -96,13 +111,35 @@ def size_of(loaded: Loaded, path: str) -> int:
 
 
 def test_all_but_the_model_is_small_before_the_first_scan(loaded: Loaded) -> None:
-    asked = {path for path in loaded.files.requests if path.split("/")[0] in ("app", "bundle")}
+    before = {path for at, path in loaded.files.asked_at if at <= loaded.answered_at}
+    asked = {path for path in before if path.split("/")[0] in ("app", "bundle")}
     assert {"app/app.js", "app/recognise.js", "bundle/model.tflite"} <= asked
     assert any(path.endswith(".wasm") for path in asked)
     sizes = {path: size_of(loaded, path) for path in asked - {"bundle/model.tflite"}}
     large = sorted(sizes.items(), key=lambda one: -one[1])[:8]
     print("before the first scan:", sum(sizes.values()), large)
     assert sum(sizes.values()) <= BEFORE_FIRST_SCAN_BYTES, large
+
+
+def test_barcodes_come_after_the_first_answer_and_stay_without_a_network(loaded: Loaded) -> None:
+    held = loaded.phone
+
+    def asked() -> dict[str, float]:
+        return {path: at for at, path in reversed(loaded.files.asked_at) if path in BARCODES}
+
+    held.until(lambda: len(asked()) == len(BARCODES), "the library of barcodes")
+    print("loaded afterwards:", {path: size_of(loaded, path) for path in asked()})
+    assert min(asked().values()) > loaded.answered_at
+    kept = """
+      const [done] = arguments;
+      (async () => {
+        const keys = (await caches.keys()).filter((name) => name.startsWith('runtime-barcode-'));
+        const found = await Promise.all(keys.map(async (key) => (await caches.open(key)).keys()));
+        done(found.flat().map(({ url }) => new URL(url).pathname.slice(1)).sort());
+      })();
+    """
+    names = sorted(BARCODES)
+    held.until(lambda: held.driver.execute_async_script(kept) == names, "both kept")
 
 
 def test_the_model_is_sent_compressed(loaded: Loaded, trained: Path) -> None:  # noqa: F811

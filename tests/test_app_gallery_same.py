@@ -164,7 +164,7 @@ class TestFusion:
         cosines = np.array(data.draw(st.lists(coarse, min_size=1, max_size=6)))
         products = new_products(len(cosines))
         names = ("accept_at_least", "margin_at_least", "override_margin")
-        rule = RULE | {name: data.draw(coarse) for name in names}
+        rule: dict[str, Any] = RULE | {name: data.draw(coarse) for name in names}
         order = np.argsort(-cosines, kind="stable")
         hits = [Hit(products[i], float(cosines[i])) for i in order]
         place = data.draw(st.sampled_from([None, "elsewhere", *range(len(cosines))]))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import brotli
 import pytest
+from httpx2 import Response
 from starlette.testclient import TestClient
 
 from promolens_runtime.errors import InputError
+from promolens_server.app_folder import AppFolder
 from promolens_server.config import AppConfig, built_app, load_config
 from promolens_server.factory import create_app
+from promolens_server.packing import Packer
 from promolens_server.services import open_services
 from server_support import assert_problem, config_for, sqlite_url  # noqa: F401
 
@@ -102,6 +108,79 @@ def test_compressed_forms_are_sent_to_who_takes_them(browser: TestClient) -> Non
         assert got.headers["vary"] == "Accept-Encoding"
         tags.add(got.headers["etag"])
     assert len(tags) == 3
+
+
+MODEL = random.Random(5).randbytes(200_000) + bytes(200_000)
+UNPACK: dict[str | None, Callable[[bytes], bytes]] = {
+    "br": brotli.decompress,
+    "gzip": gzip.decompress,
+    None: bytes,
+}
+
+
+def raw(browser: TestClient, address: str, accepted: str) -> tuple[Response, bytes]:
+    """Return an answer and its body as it went over the wire."""
+    with browser.stream("GET", address, headers={"accept-encoding": accepted}) as got:
+        return got, b"".join(got.iter_raw())
+
+
+def test_the_bundle_is_sent_compressed_to_who_takes_it(browser: TestClient, assets: Path) -> None:
+    (assets / "bundle/model.tflite").write_bytes(MODEL)
+    tags = set()
+    for accepted, coding in [("identity", None), ("gzip", "gzip"), ("gzip, deflate, br", "br")]:
+        got, sent = raw(browser, "/bundle/model.tflite", accepted)
+        assert UNPACK[coding](sent) == MODEL
+        assert (len(sent) < 0.6 * len(MODEL)) == (coding is not None)
+        assert got.headers.get("content-encoding") == coding
+        assert got.headers["content-length"] == str(len(sent))
+        assert got.headers["vary"] == "Accept-Encoding"
+        assert got.headers["content-type"] == "application/octet-stream"
+        again = {"accept-encoding": accepted, "if-none-match": got.headers["etag"]}
+        same = browser.get("/bundle/model.tflite", headers=again)
+        assert (same.status_code, same.content, same.headers["etag"]) == (
+            304, b"", got.headers["etag"],
+        )  # fmt: skip
+        tags.add(got.headers["etag"])
+    assert len(tags) == 3
+    assert sorted(path.name for path in (assets / "bundle").iterdir()) == [
+        "manifest.json",
+        "model.tflite",
+    ]
+
+
+def test_what_gains_nothing_is_sent_as_it_is(browser: TestClient, assets: Path) -> None:
+    for content in (MODEL[:200_000], b"short"):
+        (assets / "bundle/some.bin").write_bytes(content)
+        got, sent = raw(browser, "/bundle/some.bin", "br")
+        assert (sent, got.headers.get("content-encoding")) == (content, None)
+
+
+def test_another_bundle_takes_the_place_of_the_compressed_one(
+    browser: TestClient, assets: Path
+) -> None:
+    path = assets / "bundle/model.tflite"
+    path.write_bytes(MODEL)
+    first, _ = raw(browser, "/bundle/model.tflite", "br")
+    # As large as before: only its content tells them apart.
+    path.write_bytes(MODEL[::-1])
+    later_ns = time.time_ns() + 10_000_000_000
+    os.utime(path, ns=(later_ns, later_ns))
+    second, sent = raw(browser, "/bundle/model.tflite", "br")
+    assert brotli.decompress(sent) == MODEL[::-1]
+    assert second.headers["etag"] != first.headers["etag"]
+
+
+def test_a_file_is_compressed_once(tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(MODEL)
+    found = AppFolder(tmp_path).find("model.tflite")
+    assert found is not None
+    packer = Packer()
+    first = packer.packed(found, "br")
+    path.unlink()
+    # Nothing is read again; and what is not the file of that tag is never sent as it.
+    assert packer.packed(found, "br") is first
+    assert packer.packed(found, "gzip") is None
 
 
 def test_what_is_kept_is_asked_about_again_unless_the_address_names_its_content(

@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -205,13 +206,18 @@ def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert lines[0].startswith("error: Expected")
 
 
-def test_a_port_that_is_taken(server: ServeProcess, tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "promolens_cli.main", "serve", "--port", str(server.port)]
-    words += ["--database", str(tmp_path / "catalog.db")]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=START_WITHIN_S)
-    assert done.returncode != 0
-    assert "address already in use" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_port_that_is_taken_is_one_line_before_anything_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        words = ["serve", "--demo", "--port", str(port), "--database", str(tmp_path / "catalog.db")]
+        assert main(words) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"error: Expected to listen on port \d+ of 127.0.0.1\. .* --host\.\n", said)
+    assert list(tmp_path.iterdir()) == []
 
 
 class _Load:

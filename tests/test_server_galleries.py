@@ -179,6 +179,16 @@ def test_without_a_bundle_on_the_channel_nothing_vouches_for_a_gallery(
     assert "Expected the gallery's manifest.json with kind 'gallery'" in capsys.readouterr().err
 
 
+def test_a_bundle_that_delegates_no_key_has_no_galleries(
+    bundle: Path, gallery: WriteGallery, tiny_manifest_template: Manifest, tiny_model_bytes: bytes,
+    keys: Any, tmp_path: Path, capsys: Any,
+) -> None:  # fmt: skip
+    alone = write_bundle(tmp_path / "alone", tiny_manifest_template, tiny_model_bytes, keys.own)
+    publish("bundle", alone)
+    assert publish("gallery", gallery(1)) == 3
+    assert "that delegates a gallery key. Received one without" in capsys.readouterr().err
+
+
 def test_a_phone_downloads_what_was_published(
     phone: TestClient, bundle: Path, gallery: WriteGallery, keys: Any, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ import struct
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from catalog_support import NOW
@@ -361,6 +364,30 @@ class TestZips:
         twice[at + 46 : at + 47] = b"a"
         with pytest.raises(InputError, match="'a' twice"):
             self.names(tmp_path, bytes(twice))
+
+    @given(
+        changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=8),
+        cut=st.integers(0, 60),
+    )
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    def test_a_damaged_zip_is_refused_or_read_within_the_limits(
+        self, tmp_path: Path, changes: list[tuple[int, int]], cut: int
+    ) -> None:
+        data = bytearray(packed({"a.png": b"x" * 90, "b.png": b"y" * 90}, zipfile.ZIP_DEFLATED))
+        for place, value in changes:
+            data[place % len(data)] = value
+        path = tmp_path / "upload.zip"
+        path.write_bytes(data[: len(data) - cut] if cut < 5 else data)
+        try:
+            names = picture_names(path, self.CONFIG, 1_000)
+            archive = Pictures(path, 1_000)
+        except InputError:
+            return
+        assert 1 <= len(names) <= 5
+        for name in names:
+            with suppress(ImageError):
+                assert len(archive.read(name)) <= 1_000
+        archive.close()
 
     def test_a_directory_that_lies_about_its_size_costs_nothing(self, tmp_path: Path) -> None:
         data = bytearray(packed({"a": b"x"}))

@@ -249,6 +249,14 @@ class TestSearching:
         assert found["matches"][0]["score"] >= found["matches"][1]["score"]
         assert (found["calibrated"], found["matches"][0]["band"]) == (False, None)
 
+    def test_files_of_the_index_are_kept_where_a_folder_is_named(
+        self, desk: Desk, tmp_path: Path
+    ) -> None:
+        for _ in range(2):
+            with asking(desk, index_folder=tmp_path / "index") as (client, _):
+                assert search(client, saved(pattern(3)))["matches"][0]["item_id"] == "fresh-3"
+        assert len(list((tmp_path / "index").glob("space-*"))) == 1
+
     def test_min_score_cuts_off(self, client: TestClient) -> None:
         matches = search(client, saved(pattern(3)), min_score=0.9995)["matches"]
         assert [one["item_id"] for one in matches] == ["fresh-3"]
@@ -322,6 +330,19 @@ class TestSearching:
         folder = calibrate(desk, "0" * 64)
         with asking(desk, calibration=folder) as (client, _):
             assert not search(client, saved(pattern(3)))["calibrated"]
+
+    @pytest.mark.parametrize(
+        "changes", [{"format": 2}, {"measure": "feeling"}, {"cut_points": {}}, {"background": 7}]
+    )
+    def test_damaged_cut_points_are_the_services_fault(
+        self, desk: Desk, changes: dict[str, Any]
+    ) -> None:
+        folder = calibrate(desk, model_id_of(desk), **changes)
+        with asking(desk, calibration=folder) as (client, _):
+            answer = client.post(
+                f"/v1/search/image?corpus={CORPUS}", content=saved(pattern(3)), headers=PNG
+            )
+            assert_problem(answer, 503, "calibration-unusable")
 
     def test_the_state_of_the_index(self, client: TestClient) -> None:
         before = client.get("/v1/index/status").json()["corpora"]
@@ -421,6 +442,7 @@ class TestFolders:
         gallery = desk.folder / "gallery"
         shutil.copytree(gallery, tmp_path / "first")
         desk.build_gallery([0, 1, 2, 3, 8])
+        shutil.copytree(gallery, tmp_path / "second")
         with asking(desk) as (client, _):
             assert recognise(client, saved(pattern(8)))["gallery"]["version"] == 2
             shutil.rmtree(gallery)
@@ -431,7 +453,8 @@ class TestFolders:
             (gallery / "manifest.json").write_bytes(b"{}")
             assert recognise(client, saved(pattern(8)))["gallery"]["version"] == 2
             assert client.get("/readyz").json()["recognition"]["problems"] != []
-            desk.build_gallery([0, 1])
+            shutil.rmtree(gallery)
+            shutil.copytree(tmp_path / "second", gallery)
             assert client.get("/readyz").json()["recognition"]["problems"] == []
 
     def test_a_broken_bundle_changes_nothing(self, desk: Desk) -> None:

@@ -403,3 +403,17 @@ class _Fresh:
 
     def close(self) -> None:
         return None
+
+
+def test_the_newest_file_is_of_the_catalog_that_is_asked_for(
+    database: Database, folder: Path
+) -> None:
+    publish(database, range(3))
+    made = [bootstrap.make(database, folder)]
+    for _ in range(bootstrap.KEPT_FILES - 1):
+        renew_id(database)
+        made.append(bootstrap.make(database, folder))
+    assert {one.version for one in made} == {1}
+    assert [bootstrap.newest(folder, one.catalog_id, 1) for one in made] == made
+    assert bootstrap.newest(folder, made[0].catalog_id, 0) is None
+    assert bootstrap.newest(folder, 32 * "0", 1) is None

@@ -46,6 +46,8 @@ export class Lens {
   /** The server's gallery is for another recogniser than this phone has by now. */
   galleryWaits = false;
   private opening: Promise<Recogniser> | null = null;
+  /** What was tried because of an announcement: what fails is not loaded again with every sync. */
+  private heard: Announced = { bundle: null, gallery: null };
 
   constructor(
     private readonly place: LensPlace,
@@ -105,9 +107,13 @@ export class Lens {
   /** Fetch at once what the copy's server announces as newer than what is here. */
   async hear({ bundle, gallery }: Announced, atMs: number): Promise<void> {
     if (this.state.kind !== 'ready' || this.config.channel !== ANNOUNCED_CHANNEL) return;
-    const { opened } = this.state;
-    if (bundle !== null && bundle > opened.version) await this.update(true, atMs);
-    if (gallery !== null && gallery > (opened.gallery?.version ?? 0)) await this.updateGallery();
+    const [recogniser, before] = [await this.ready(), this.heard];
+    this.heard = { bundle, gallery };
+    const isNew = bundle !== null && bundle !== before.bundle && bundle > recogniser.opened.version;
+    if (isNew) await this.update(true, atMs);
+    // A new bundle may have dropped the gallery that was here.
+    const has = recogniser.opened.gallery?.version ?? 0;
+    if (gallery !== null && gallery > has && (isNew || gallery !== before.gallery)) await this.updateGallery();
   }
 
   /** Try WebGPU once for each bundle; the next start takes what was faster. */

@@ -25,6 +25,8 @@ _MAX_SCRIPT_BYTES = 5_000_000
 _CATALOG = "catalog.db"
 _STORE = "bundles"
 _MAX_INDEX_BYTES = 4_000_000
+# A chain's products are among the first so many, each chain with others.
+_FRONTS = 2 * PRODUCTS
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ class Steps:
             _say("pictures", f"{len(products)} products to scan")
         return pictures
 
-    def fronts(self, count: int = PRODUCTS) -> None:
+    def fronts(self, count: int = _FRONTS) -> None:
         """Draw what the app shows beside names, beside its folder, unless it is there.
 
         Pictures of other products that somebody put there are left alone.

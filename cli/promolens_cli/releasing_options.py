@@ -23,7 +23,7 @@ def configure_releasing(actions: Any, noun: str, example: str) -> argparse.Argum
 
 
 def _publish(actions: Any, noun: str, example: str) -> argparse.ArgumentParser:
-    publish = actions.add_parser(
+    publish: argparse.ArgumentParser = actions.add_parser(
         "publish",
         help=f"verify a {noun} and offer it to phones",
         description=f"Copy a {noun} into the store, verify the copy, and offer it on a channel.",

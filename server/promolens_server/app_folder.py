@@ -72,7 +72,7 @@ class AppFolder:
             known = self._hashes.get(key)
         if known is not None:
             return known
-        made = hashlib.blake2b(digest_size=16)
+        made = _digest()
         with path.open("rb") as file:
             while piece := file.read(_PIECE_BYTES):
                 made.update(piece)
@@ -81,6 +81,17 @@ class AppFolder:
                 self._hashes.clear()
             self._hashes[key] = made.hexdigest()
         return made.hexdigest()
+
+
+def content_tag(content: bytes) -> str:
+    """Return the tag of a file with this content."""
+    made = _digest()
+    made.update(content)
+    return made.hexdigest()
+
+
+def _digest() -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=16)
 
 
 def _plain(path: Path) -> os.stat_result | None:

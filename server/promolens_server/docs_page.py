@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from html import escape
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --dim: #777 }
@@ -83,24 +83,34 @@ def _operation(
 
 
 def _form(path: str, method: str, parameters: list[Mapping[str, Any]]) -> str:
-    """Return the parameters; as a form where a form can ask for the answer, else with a link."""
+    """Return the parameters with a link that asks for an example; as a form where one can ask."""
     rows = "".join(_parameter(one) for one in parameters)
     table = f"<div class='wide'><table>{rows}</table></div>" if rows else ""
     if method != "get":
         return table
+    link = _link(path, parameters)
     if "{" in path:
-        return table + _link(path, parameters)
-    return f"<form action='{escape(path.lstrip('/'))}'>{table}<button>Ask</button></form>"
+        return table + link
+    return f"<form action='{escape(path.lstrip('/'))}'>{table}<button>Ask</button></form>{link}"
 
 
 def _link(path: str, parameters: list[Mapping[str, Any]]) -> str:
-    """Return a link that asks with the examples of what the path names."""
-    filled = path
+    """Return a link that asks with examples: of what is needed, and of what has few values."""
+    filled, query = path, []
     for one in parameters:
         if one["in"] == "path":
-            filled = filled.replace("{" + one["name"] + "}", quote(str(_example(one)), safe=""))
-    address = escape(filled.lstrip("/"))
+            filled = filled.replace(
+                "{" + one["name"] + "}", quote(_written(_example(one)), safe="")
+            )
+        elif one["in"] == "query" and (one.get("required") or "default" in one["schema"]):
+            query.append((one["name"], _written(_example(one))))
+    address = escape(filled.lstrip("/") + (f"?{urlencode(query)}" if query else ""))
     return f"<p>For example <a href='{address}'><code>/{address}</code></a></p>"
+
+
+def _written(value: Any) -> str:
+    """Return a value as an address has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _example(parameter: Mapping[str, Any]) -> Any:
@@ -115,13 +125,13 @@ def _parameter(one: Mapping[str, Any]) -> str:
     schema = one.get("schema", {})
     name = escape(one["name"])
     needed = "" if one.get("required") else "<br>not needed"
-    example = _example(one)
-    hint = escape(str(example).lower() if isinstance(example, bool) else str(example))
+    hint = escape(_written(_example(one)))
     field = f"<code>{hint}</code>"
-    if one["in"] == "query":
-        value = example if one.get("required") else ""
+    # A form without a script sends what is empty too, and nothing allows that.
+    value = _example(one) if one.get("required") else schema.get("default")
+    if one["in"] == "query" and value not in (None, []):
         field = (
-            f"<input name='{name}' value='{escape(str(value))}' placeholder='{hint}' "
+            f"<input name='{name}' value='{escape(_written(value))}' placeholder='{hint}' "
             f"aria-label='{name}'>"
         )
     return (

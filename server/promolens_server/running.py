@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import MutableMapping
 
 import uvicorn
 
+from promolens_runtime.errors import InputError
 from promolens_server.config import DATABASE_VARIABLE, READ_VARIABLE, ServerConfig
 from promolens_server.logs import log_settings
 from promolens_server.metrics import SHARED_VARIABLE
@@ -53,6 +55,25 @@ def uvicorn_config(
         ssl_keyfile=tls.key,
         ssl_ciphers=_CIPHERS,
     )
+
+
+def check_free(host: str, port: int) -> None:
+    """Try whether somebody can listen there, before anything takes long; port 0 is always free.
+
+    Raises:
+        InputError: the port is taken or not allowed, or this machine has no such address.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        with socket.socket(family, kind, protocol) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except OSError as error:
+        raise InputError(
+            f"Expected to listen on port {port} of {host}. Received: {error.strerror or error}. "
+            "Stop what is there, or choose others with --port and --host."
+        ) from error
 
 
 def serve(config: ServerConfig, environment: MutableMapping[str, str] | None = None) -> int:

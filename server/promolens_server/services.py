@@ -117,9 +117,7 @@ def open_services(config: ServerConfig, clock: Clock = utc_now) -> Services:
         bundles=ArtefactStore(config.bundles.store) if config.bundles.store else None,
         galleries=ArtefactStore(config.bundles.store, GALLERIES) if config.bundles.store else None,
         primary=_primary(config, catalog),
-        recognition=open_recognition(
-            config.recognition, catalog, clock, rated=config.rate.enabled
-        ),
+        recognition=open_recognition(config.recognition, catalog, clock, rated=config.rate.enabled),
         feedback=open_feedback(config.feedback, clock),
     )
 

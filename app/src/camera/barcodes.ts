@@ -32,10 +32,11 @@ interface DetectorMaker {
   getSupportedFormats(): Promise<readonly string[]>;
 }
 
-/** null where neither the browser nor the library can run. */
-async function openReader(): Promise<Reader | null> {
+/** null where neither the browser nor the library can run; the library is loaded after `calm`. */
+async function openReader(calm?: Promise<void>): Promise<Reader | null> {
   const native = await nativeDetector();
   if (native !== null) return nativeReader(native);
+  await calm;
   return 'OffscreenCanvas' in globalThis && 'WebAssembly' in globalThis ? new BarcodeLibrary() : null;
 }
 
@@ -63,15 +64,28 @@ function nativeReader(detector: Detector): Reader {
   };
 }
 
-/** Look for barcodes until the answered function is called; the same one twice counts. */
-export function watchBarcodes(video: HTMLVideoElement, found: (barcode: string) => void): () => void {
+/**
+ * Look for barcodes until the answered function is called; the same one twice counts. Where the browser
+ * reads none, a third of a megabyte is loaded once `calm` resolves.
+ */
+export function watchBarcodes(
+  video: HTMLVideoElement,
+  found: (barcode: string) => void,
+  calm: Promise<void>,
+): () => void {
   const ending = new AbortController();
-  void watch(video, found, ending.signal);
+  const ended = new Promise<void>((resolve) => ending.signal.addEventListener('abort', () => resolve()));
+  void watch(video, found, Promise.race([calm, ended]), ending.signal);
   return () => ending.abort();
 }
 
-async function watch(video: HTMLVideoElement, found: (barcode: string) => void, end: AbortSignal): Promise<void> {
-  const reader = await openReader();
+async function watch(
+  video: HTMLVideoElement,
+  found: (barcode: string) => void,
+  calm: Promise<void>,
+  end: AbortSignal,
+): Promise<void> {
+  const reader = await openReader(calm);
   let [looks, failures] = [0, 0];
   let last = { barcode: '', atMs: -TWICE_MS };
   while (reader !== null && !end.aborted && failures < FAILURES_MAX) {

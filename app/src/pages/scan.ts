@@ -2,6 +2,7 @@
 import type { App } from '../app.ts';
 import { asProblem, type Problem } from '../bundle/problem.ts';
 import { watchBarcodes, barcodeIn } from '../camera/barcodes.ts';
+import { Calm } from '../camera/calm.ts';
 import { Camera, cameraAllowed, cameraProblem } from '../camera/camera.ts';
 import { decide, type Shown, type Watch } from '../camera/decision.ts';
 import { Scanner } from '../camera/scanner.ts';
@@ -66,6 +67,7 @@ class ScanPage {
   private torchOn = false;
   private barcodeAtMs = -BARCODE_HOLDS_MS;
   private endBarcodes: (() => void) | null = null;
+  private readonly calm = new Calm();
   private left = false;
   private readonly endings: (() => void)[] = [];
 
@@ -169,12 +171,14 @@ class ScanPage {
     this.tell('tagline');
   }
 
-  /** A second eye, once the first one is open or will not open: its library waits for the model. */
+  /** A second eye, once the first one is open or will not open; its library waits for the first answer. */
   private startBarcodes(): void {
     const { kind } = this.app.lens.state;
     if (this.camera === null || this.endBarcodes !== null || this.left) return;
     if (kind !== 'ready' && kind !== 'failed') return;
-    this.endBarcodes = watchBarcodes(this.video, (barcode) => this.showBarcode(barcode));
+    if (kind === 'failed') this.calm.answered();
+    this.calm.scanning();
+    this.endBarcodes = watchBarcodes(this.video, (barcode) => this.showBarcode(barcode), this.calm.reached);
   }
 
   private closeCamera(): void {
@@ -275,6 +279,7 @@ class ScanPage {
     const id = savedId(key);
     if (this.sheet.isOpen && id === this.shownId) return;
     this.shownId = id;
+    this.calm.answered();
     this.card?.end();
     const card = new AnswerCard(this.app, {
       key,
@@ -298,6 +303,7 @@ class ScanPage {
     const none = button(this.say('scanNone'), () => this.sheet.close(), 'plain');
     const asking = this.askingFor(picture === null ? null : { picture, index: null, candidates: indexes });
     this.shownId = '';
+    this.calm.answered();
     this.sheet.open(true, el('h2', {}, this.say('scanCandidates')), el('ul', { class: 'rows' }, ...rows), none, asking);
   }
 

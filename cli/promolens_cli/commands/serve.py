@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     import os
 
     from promolens_server.config import APP_VARIABLE, CONFIG_VARIABLE
-    from promolens_server.running import serve
+    from promolens_server.running import check_free, serve
 
     if args.app is not None:
         os.environ[APP_VARIABLE] = str(args.app.absolute())
@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if args.config is not None:
         # Workers read the file again.
         os.environ[CONFIG_VARIABLE] = str(args.config.absolute())
+    check_free(config.host, config.port)
     _prepare(config, demo=args.demo)
     return serve(config)
 

@@ -26,7 +26,7 @@ def announced_tag(bundles: ArtefactStore | None, galleries: ArtefactStore | None
 
 def _told(store: ArtefactStore | None) -> dict[str, str | int] | None:
     current = _current(store)
-    return current and {"version": current.version, "manifest_sha256": current.id}
+    return None if current is None else {"version": current.version, "manifest_sha256": current.id}
 
 
 def _current(store: ArtefactStore | None) -> Offered | None:

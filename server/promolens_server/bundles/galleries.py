@@ -39,7 +39,13 @@ def publish_gallery(
     offers no bundle to all phones; else as `publish`.
     """
     bundle = _current_bundle(bundles, order.channel, public_key)
-    gallery = Artefact(_locate, _listed, lambda folder: _verified(folder, bundle))
+    key = bundle.manifest.delegated_keys.get(DELEGATED_KEY)
+    if key is None:
+        raise BundleError(
+            f"Expected a bundle on the channel {order.channel} that delegates a gallery key. "
+            "Received one without. Export it with PROMOLENS_GALLERY_PUBLIC_KEY and publish it."
+        )
+    gallery = Artefact(_locate, _listed, lambda folder: _verified(folder, bundle, key))
     return publish(store, gallery, path, order, now, checkpoint=checkpoint)
 
 
@@ -68,12 +74,12 @@ def _listed(data: bytes) -> Collection[str]:
     return GalleryManifest.from_bytes(data).files
 
 
-def _verified(folder: Path, bundle: Bundle) -> Facts:
+def _verified(folder: Path, bundle: Bundle, key: str) -> Facts:
     manifest = read_gallery(folder, bundle).manifest
     return Facts(
         manifest.gallery_id,
         manifest.version,
-        bundle.manifest.delegated_keys[DELEGATED_KEY],
+        key,
         manifest.files,
         model_sha256=manifest.model_sha256,
     )

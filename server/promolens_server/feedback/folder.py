@@ -132,7 +132,7 @@ class FeedbackFolder:
 
 def _write(path: Path, content: bytes, day: datetime) -> None:
     descriptor = os.open(path, _NEW, _OWNER_ONLY)
-    with open(descriptor, "wb") as file:
+    with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.utime(descriptor, (day.timestamp(), day.timestamp()))

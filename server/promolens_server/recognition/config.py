@@ -86,7 +86,7 @@ class RecognitionConfig:
     allow_unsigned: bool = False
     picture_bytes: int = 12_000_000
     picture_pixels: int = 50_000_000
-    decode_s: float = 8.0
+    decode_s: float = 5.0
     decoders: int = 1
     decoder_bytes: int = 1 << 30
     model_threads: int = 1

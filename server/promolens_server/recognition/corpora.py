@@ -17,8 +17,9 @@ from promolens_retrieval.index import VectorIndex
 from promolens_retrieval.normalisation import normalised
 from promolens_retrieval.opening import list_spaces, open_index
 from promolens_retrieval.spaces import Space
+from promolens_runtime.errors import InputError, MissingError
 from promolens_server.problems import Problem, shown
-from promolens_server.recognition.calibration import Background, Calibrations
+from promolens_server.recognition.calibration import Background, Calibration, Calibrations
 from promolens_server.recognition.config import RecognitionConfig
 
 CHAIN = "chain"
@@ -80,13 +81,14 @@ class Corpora:
             chains: only vectors that have one of these as the attribute `chain`.
 
         Raises:
-            Problem: 404, there is no such corpus of the model.
-            InputError: the database is away, or the corpus' calibration is damaged.
+            Problem: 404, there is no such corpus of the model; 503, its calibration is damaged, or
+                FAISS is not installed.
+            InputError: the database is away.
         """
         index = self._index(space)
         where = Filter(any_of={CHAIN: tuple(chains)}) if chains else None
         hits = index.search(vector, k, where=where, min_score=min_score)
-        calibration = self._calibrations.find(space.corpus, space.model_id)
+        calibration = self._calibration(space)
         if calibration is None:
             return [Judged(hit, None, None, None) for hit in hits], False
         found = []
@@ -102,7 +104,7 @@ class Corpora:
 
     def judged(self, space: Space, score: float) -> tuple[Band | None, float | None]:
         """Return what a cosine of two pictures means by a corpus' cut-points, if it has some."""
-        calibration = self._calibrations.find(space.corpus, space.model_id)
+        calibration = self._calibration(space)
         return (None, None) if calibration is None else calibration.judged(score, None)
 
     def states(self, model_id: str) -> list[CorpusState]:
@@ -116,7 +118,7 @@ class Corpora:
                 CorpusState(
                     space,
                     ours,
-                    ours and self._calibrations.find(space.corpus, model_id) is not None,
+                    ours and self._calibration(space) is not None,
                     None if index is None else index.stats(),
                 )
             )
@@ -136,8 +138,19 @@ class Corpora:
                 # Opening would make a space of any name that somebody asks for.
                 if space not in list_spaces(self._database):
                     raise _unknown(space)
-                index = self._open[space] = open_index(self._database, space, self._faiss)
+                try:
+                    index = open_index(self._database, space, self._faiss)
+                except MissingError as error:
+                    raise _unusable("index-unavailable", error) from error
+                self._open[space] = index
             return index
+
+    def _calibration(self, space: Space) -> Calibration | None:
+        try:
+            return self._calibrations.find(space.corpus, space.model_id)
+        except InputError as error:
+            # Not the client's fault, who would get 400.
+            raise _unusable("calibration-unusable", error) from error
 
     def _above(
         self, space: Space, vector: NDArray[np.float32], background: Background | None
@@ -160,6 +173,10 @@ class _Above:
     def __call__(self, score: float) -> float:
         config = self.background.config
         return float(normalised(np.array([score]), self.mean, config=config)[0])
+
+
+def _unusable(code: str, error: Exception) -> Problem:
+    return Problem(503, code, str(error), headers={"retry-after": "60"})
 
 
 def _unknown(space: Space) -> Problem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -42,8 +43,15 @@ def opened(
     """Open it; see `opening.open_recognition`."""
     assets = Assets(config)
     batches = None if config.batches.folder is None else BatchStore(config.batches, clock)
-    admission = Admission(config, rated=rated)
-    return Recognition(config, assets, Corpora(catalog, config), batches, admission)
+    many = replace(config, at_once=config.batches.unfinished, per_client=config.batches.per_client)
+    return Recognition(
+        config,
+        assets,
+        Corpora(catalog, config),
+        batches,
+        Admission(config, rated=rated),
+        Admission(many, rated=rated),
+    )
 
 
 class Recognition:
@@ -53,6 +61,7 @@ class Recognition:
         config: as configured.
         corpora: the vector index.
         admission: who may send a picture now.
+        uploads: who may send a batch now; slow uploads of batches keep no picture waiting.
         batches: orders of many pictures, None where no folder is configured.
         runner: works on them; started and stopped with the service.
     """
@@ -64,11 +73,13 @@ class Recognition:
         corpora: Corpora,
         batches: BatchStore | None,
         admission: Admission,
+        uploads: Admission,
     ) -> None:
         self.config = config
         self.corpora = corpora
         self.batches = batches
         self.admission = admission
+        self.uploads = uploads
         self._assets = assets
         spec = assets.current().bundle.manifest.preprocessing
         self._pool_spec = spec
@@ -76,8 +87,10 @@ class Recognition:
         self._pool.start()
         self._free = asyncio.Semaphore(config.decoders)
         self._threads = ThreadPoolExecutor(config.decoders, "pictures")
-        self.runner = None if batches is None else BatchRunner(
-            batches, self.answer_of_batch, config.picture_bytes
+        self.runner = (
+            None
+            if batches is None
+            else BatchRunner(batches, self.answer_of_batch, config.picture_bytes)
         )
         self._batch_decoder: GuardedDecoder | None = None
 

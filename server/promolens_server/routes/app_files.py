@@ -17,6 +17,7 @@ from promolens_server.bundles.ranges import (
     wanted_span,
 )
 from promolens_server.bundles.sending import FileAnswer
+from promolens_server.packing import CODINGS, BytesAnswer, Packer
 from promolens_server.problems import Problem, shown
 from promolens_server.services import Services
 
@@ -26,6 +27,8 @@ CHECKED = "no-cache"
 IMMUTABLE = "public, max-age=31536000, immutable"
 # Beside the app's folder, with what the one who runs the service may show: `<barcode>.webp`.
 PICTURES = "pictures"
+# Its folder is signed as it is, and has no compressed files in it.
+_PACKED = "/bundle/"
 _VERSIONED = b"v="
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -77,9 +80,10 @@ def router(services: Services) -> APIRouter:
     if config.folder is None:
         return routes
     policy = content_security_policy(config.hosts)
+    packer = Packer()
     folders = {"/app/": AppFolder(config.folder)}
     if config.bundle is not None:
-        folders["/bundle/"] = AppFolder(config.bundle)
+        folders[_PACKED] = AppFolder(config.bundle)
     pictures = config.folder.parent / PICTURES
     if pictures.is_dir():
         folders[f"/{PICTURES}/"] = AppFolder(pictures)
@@ -90,7 +94,8 @@ def router(services: Services) -> APIRouter:
 
     def add(prefix: str, folder: AppFolder) -> None:
         def send(request: Request, address: Annotated[str, Path()]) -> Response:
-            return _answer(request, folder, address, policy)
+            packs = packer if prefix == _PACKED else None
+            return _answer(request, folder, address, policy, packs)
 
         routes.add_api_route(f"{prefix}{{address:path}}", send, response_class=Response)
 
@@ -100,7 +105,9 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-def _answer(request: Request, folder: AppFolder, address: str, policy: str) -> Response:
+def _answer(
+    request: Request, folder: AppFolder, address: str, policy: str, packer: Packer | None
+) -> Response:
     file = folder.find(address)
     if file is None:
         raise Problem(
@@ -108,7 +115,26 @@ def _answer(request: Request, folder: AppFolder, address: str, policy: str) -> R
             "no-such-file",
             f"Expected a file of the app. Received {shown(address)}. Begin at /app/.",
         )
-    coding = accepted_coding(request.headers.get("accept-encoding"), file.codings)
+    accepted = request.headers.get("accept-encoding")
+    if packer is not None and (wanted := accepted_coding(accepted, CODINGS)):
+        return _packed(request, packer, file, wanted, policy)
+    coding = accepted_coding(accepted, file.codings)
+    return _stored(request, file, coding, policy)
+
+
+def _packed(
+    request: Request, packer: Packer, file: FolderFile, wanted: str, policy: str
+) -> Response:
+    content = packer.packed(file, wanted)
+    if content is None:
+        return _stored(request, file, None, policy)
+    headers = _headers(request, file, wanted, policy)
+    if holds_tag(request.headers.get("if-none-match"), headers["etag"]):
+        return Response(status_code=304, headers=headers)
+    return BytesAnswer(content, headers)
+
+
+def _stored(request: Request, file: FolderFile, coding: str | None, policy: str) -> Response:
     path, size_bytes = file.codings[coding] if coding else (file.path, file.size_bytes)
     headers = _headers(request, file, coding, policy)
     if holds_tag(request.headers.get("if-none-match"), headers["etag"]):

@@ -52,7 +52,7 @@ def router(services: Services) -> APIRouter:
         exchange = exchange_of(request)
         check_type(request, ZIPS)
         owner = store.owner_of(exchange.who, exchange.key_id)
-        with recognition.admission.enter(exchange, _PICTURES):
+        with recognition.uploads.enter(exchange, _PICTURES):
             await asyncio.to_thread(store.check_quota, owner)
             if query.corpus is not None:
                 await asyncio.to_thread(recognition.check_corpus, query.corpus)

@@ -240,6 +240,7 @@ def _salt(path: Path) -> bytes:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(secrets.token_bytes(32))
+    salt = b""
     # Another process may be about to write it.
     for _ in range(100):
         salt = path.read_bytes()
