@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from promolens_retrieval.evaluation import galleries, localisation, pairs, ranking
-from promolens_retrieval.evaluation.retrieval import Pictures, measure
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from promolens_retrieval.evaluation import galleries, localisation, pairs, ranking
+from promolens_retrieval.evaluation.retrieval import Pictures, measure
 from promolens_runtime.errors import InputError
 
 few_scores = st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), min_size=1, max_size=12)
