@@ -77,7 +77,8 @@ def _prepare(folder: Path) -> tuple[Path, Path]:
     build(folder / "assets", KEY.public)
     write_fronts(folder / "assets/pictures")
     publish_bundle(folder, kept / "bundle", KEY)
-    return write_film(folder / "film.mjpeg", [photos[SHOWN]]), folder / "assets"
+    film = write_film(folder / "film.mjpeg", [photos[SHOWN]], between_s=0)
+    return film, folder / "assets"
 
 
 def _screens(held: Phone, theme: str) -> list[Image.Image]:

@@ -187,14 +187,14 @@ def _jpeg(picture: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def write_film(path: Path, photos: Sequence[Path]) -> Path:
+def write_film(path: Path, photos: Sequence[Path], between_s: float = BETWEEN_S) -> Path:
     """Write a film for the fake camera: nothing, then each photo in a hand that trembles."""
     noise = np.random.default_rng(9).integers(96, 128, (30, 40, 3), np.uint8)
     nothing = _jpeg(Image.fromarray(noise).resize(FRAME_PX))
     turns = 24
     with path.open("wb") as film:
         for photo in photos:
-            film.write(nothing * round(BETWEEN_S * FRAMES_PER_SECOND))
+            film.write(nothing * round(between_s * FRAMES_PER_SECOND))
             frames = [
                 _jpeg(scene(photo, round(8 * math.sin(2 * math.pi * turn / turns))))
                 for turn in range(turns)
