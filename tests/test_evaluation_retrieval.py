@@ -111,6 +111,21 @@ def test_a_report_on_leaked_splits_is_refused(
     assert json.loads(shown.out)["leaks"]["leaks"] is True
 
 
+def test_what_scores_mean_is_fitted_for_the_service(
+    data: Path, tmp_path: Path, tiny_bundle: Path, keys, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from promolens_server.recognition.calibration import read_calibration
+
+    file = tmp_path / "gallery.default.json"
+    assert main(command(tiny_bundle, data, keys, "--json", "--cut-points", str(file))) == 0
+    shown = capsys.readouterr()
+    assert shown.err.count("cut-point ") == 3
+    fitted = read_calibration(file)
+    assert fitted.model_id == json.loads(shown.out)["model_sha256"]
+    # Ten queries find their own picture, and ten times somebody else's with their own left out.
+    assert fitted.cut_points.precision(0.0) <= fitted.cut_points.precision(1.0) == 1.0
+
+
 def test_data_without_a_gallery_is_refused(
     data: Path, tiny_bundle: Path, keys, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,7 @@ examples:
   promolens evaluate retrieval android_assets/bundle demo_data --gallery demo_data/catalogue
   promolens evaluate retrieval android_assets/bundle photos.csv --json
   promolens evaluate retrieval android_assets/bundle photos.csv --distractors other_products/
+  promolens evaluate retrieval android_assets/bundle photos.csv --cut-points gallery.default.json
   promolens evaluate retrieval --predictions mine.csv --truth truth.csv
 """
 
@@ -57,6 +58,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--predictions", type=Path, metavar="CSV", help="query_id,reference_id,score"
     )
+    parser.add_argument(
+        "--cut-points", type=Path, metavar="JSON", help="fit what scores mean on these photos"
+    )
     parser.add_argument("--truth", type=Path, metavar="CSV", help="query_id,reference_id[,grade]")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--public-key", metavar="K", help="ed25519:<base64>")
@@ -79,12 +83,40 @@ def run(args: argparse.Namespace) -> int:
     seconds = time.perf_counter() - started
     if result.audit.leaks:
         print(f"warning: THIS REPORT LEAKS: {result.audit.sentence()}.", file=sys.stderr)
+    if args.cut_points is not None:
+        _write_cut_points(args.cut_points, result)
     if args.json:
         answer = {**result.to_json(), "seconds": round(seconds, 3)}
         print(json.dumps(answer, ensure_ascii=False, indent=1, allow_nan=False))
     else:
         print("\n".join(_figures(result, seconds)))
     return 0
+
+
+def _write_cut_points(path: Path, result: RetrievalEvaluation) -> None:
+    """Write what the service reads as `<calibration>/<corpus>.json` (docs/recognition-api.md)."""
+    from promolens_retrieval.cut_points import fit
+    from promolens_training.files import write_json
+
+    best = result.figures.best
+    fitted = fit(best.scores, best.matches, best.sources)
+    write_json(
+        path,
+        {
+            "format": 1,
+            "model_id": result.model_sha256,
+            "measure": "score",
+            "cut_points": fitted.as_json(),
+            "background": None,
+        },
+    )
+    for point in fitted.points:
+        reach = "never reached" if point.least_score is None else f"from {point.least_score:.3f}"
+        print(
+            f"cut-point {point.band:6} {reach}: {point.precision:.1%} right "
+            f"({point.low:.1%} to {point.high:.1%}, n = {point.n})",
+            file=sys.stderr,
+        )
 
 
 def _evaluate(args: argparse.Namespace) -> RetrievalEvaluation:

@@ -78,6 +78,21 @@ class SizeFigures:
 
 
 @dataclass(frozen=True)
+class BestAnswers:
+    """Scores, flags and sources, `[2 q]` or fewer: half of the queries have no true answer.
+
+    Attributes:
+        scores: float64, of the best gallery picture.
+        matches: bool, whether it is of the query's label.
+        sources: of the queries.
+    """
+
+    scores: NDArray[np.float64]
+    matches: NDArray[np.bool_]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class RetrievalFigures:
     """What `measure` finds; every rate is in 0..1.
 
@@ -93,6 +108,8 @@ class RetrievalFigures:
             included.
         recall_at_p90: largest recall of matches with a precision of at least 90 %.
         roc_auc, equal_error_rate, tpr_at_fpr: over all pairs of a query and a gallery picture.
+        best: the best answer of every query, once as it is and once with all pictures of its own
+            label left out: what cut-points are fitted on.
         places: int64 `[q]`, of the best right picture: -1 where the gallery has no answer.
     """
 
@@ -110,6 +127,7 @@ class RetrievalFigures:
     roc_auc: float | None
     equal_error_rate: float | None
     tpr_at_fpr: Mapping[float, float]
+    best: BestAnswers = field(repr=False, compare=False)
     places: NDArray[np.int64] = field(repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
@@ -156,6 +174,7 @@ class _Scored:
     proposed_scores: NDArray[np.float32]
     proposed_matches: NDArray[np.bool_]
     n_matches: int
+    best: BestAnswers
 
 
 def measure(queries: Pictures, gallery: Pictures, *, pair_seed: int = 0) -> RetrievalFigures:
@@ -206,6 +225,7 @@ def measure(queries: Pictures, gallery: Pictures, *, pair_seed: int = 0) -> Retr
         roc_auc=curve.auc if curve else None,
         equal_error_rate=curve.equal_error_rate if curve else None,
         tpr_at_fpr={rate: curve.tpr_at_fpr(rate) for rate in FALSE_ACCEPT_RATES} if curve else {},
+        best=scored.best,
         places=np.array([one.places[0] if len(one.places) else -1 for one in scored.ranked]),
     )
 
@@ -216,6 +236,7 @@ def _score(queries: Pictures, gallery: Pictures, pair_seed: int) -> _Scored:
     share = min(1.0, _PAIRS_HELD / (len(queries.labels) * len(gallery.labels)))
     chosen = np.random.default_rng(pair_seed).random(len(queries.labels)) < share
     ranked, scores, matches, best_scores, best_matches = [], [], [], [], []
+    answers: list[tuple[float, bool, str]] = []
     n_matches = 0
     for index, (label, content) in enumerate(zip(queries.labels, queries.contents, strict=True)):
         row = gallery.vectors @ queries.vectors[index]
@@ -232,6 +253,7 @@ def _score(queries: Pictures, gallery: Pictures, pair_seed: int) -> _Scored:
         top = np.argsort(-row, kind="stable")[:PROPOSED]
         best_scores.append(row[top])
         best_matches.append(relevant[top])
+        answers += _best(row, relevant, queries.sources[index])
         if chosen[index]:
             scores.append(row)
             matches.append(relevant)
@@ -242,7 +264,24 @@ def _score(queries: Pictures, gallery: Pictures, pair_seed: int) -> _Scored:
         np.concatenate(best_scores),
         np.concatenate(best_matches),
         n_matches,
+        BestAnswers(
+            np.array([score for score, _, _ in answers]),
+            np.array([match for _, match, _ in answers]),
+            tuple(source for _, _, source in answers),
+        ),
     )
+
+
+def _best(
+    row: NDArray[np.float32], relevant: NDArray[np.bool_], source: str
+) -> list[tuple[float, bool, str]]:
+    """Return the best answer, and the best with everything relevant left out."""
+    if not len(row):
+        return []
+    first = int(row.argmax())
+    found = [(float(row[first]), bool(relevant[first]), source)]
+    strange = row[~relevant]
+    return [*found, (float(strange.max()), False, source)] if len(strange) else found
 
 
 def _curve(scored: _Scored) -> pairs.Roc | None:
