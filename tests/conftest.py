@@ -46,6 +46,9 @@ settings.load_profile("shared-machine")
 LONGEST_FIRST = (
     "training_runs",
     "app_e2e",
+    "training_embedding_train",
+    "server_recognition_batches",
+    "app_recognition_soak",
     "export_pipeline",
     "crawler_transports",
     "crawler_faults",

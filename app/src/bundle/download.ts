@@ -23,7 +23,8 @@ export function networkReader(
     const watch = new Watch(silenceMs);
     try {
       const response = await fetch(new URL(name, baseUrl), {
-        cache: 'no-cache',
+        // What is good is kept by its hash elsewhere; a damaged copy must not stick to an address.
+        cache: 'no-store',
         credentials: 'omit',
         signal: watch.signal,
       });
