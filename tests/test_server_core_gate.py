@@ -174,6 +174,8 @@ def test_what_a_client_sent_is_shown_short(plain: TestClient) -> None:
         ("/" + "a" * 9_000, 414, "address-too-long"),
         ("/v1/test/small?" + "&".join(["a=1"] * 101), 400, "too-many-parameters"),
         ("/v1/test/small?" + "&" * 5_000, 400, "too-many-parameters"),
+        ("/v1/test/small?lat=1&lat=2", 400, "repeated-parameter"),
+        ("/v1/test/small?lat=1&l%61t=2", 400, "repeated-parameter"),
         ("/v1/test/small?q=%FF", 400, "not-utf-8"),
         ("/v1/test/small?q=%ED%A0%80", 400, "not-utf-8"),
         ("/v1/test/small?q=%C0%AF", 400, "not-utf-8"),

@@ -32,6 +32,7 @@ from promolens_server.bundles.publishing import Artefact, Facts, Order, publish
 from promolens_server.bundles.store import BUNDLES, GALLERIES, ArtefactStore
 from promolens_server.config import BundlesConfig, SyncConfig
 from promolens_server.factory import create_app
+from promolens_server.limits import REPEATABLE
 from promolens_server.routes.delivery import MANIFEST_FILE, SIGNATURE_FILE
 from promolens_server.services import Services, open_services
 from server_support import PROBLEM, config_for, running
@@ -155,6 +156,17 @@ def test_every_parameter_has_an_example_that_its_schema_allows(document: Any) ->
                 where = f"{method} {path} {parameter['name']}"
                 assert "example" in parameter, where
                 jsonschema.validate(parameter["example"], resolved(document, parameter["schema"]))
+
+
+def test_what_may_be_repeated_is_what_the_document_calls_a_list(document: Any) -> None:
+    lists = {
+        parameter["name"].encode()
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", [])
+        if parameter["in"] == "query" and parameter["schema"].get("type") == "array"
+    }
+    assert lists == REPEATABLE
 
 
 def test_every_answer_has_an_example_that_its_schema_allows(document: Any) -> None:

@@ -9,12 +9,15 @@ from urllib.parse import unquote_to_bytes
 from promolens_server.config import LimitsConfig
 from promolens_server.problems import Problem
 
+# Parameters that may be given several times; of any other, one would be passed over in silence.
+REPEATABLE = frozenset({b"chain", b"kind"})
+
 
 def check_address(scope: Mapping[str, Any], limits: LimitsConfig) -> None:
     """Check path and query.
 
     Raises:
-        Problem: 414 too long; 400 too many parameters, not UTF-8, or a NUL.
+        Problem: 414 too long; 400 too many parameters, one of them twice, not UTF-8, or a NUL.
     """
     path: bytes = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
     query: bytes = scope["query_string"]
@@ -68,8 +71,25 @@ def _check_query(query: bytes, limits: LimitsConfig) -> None:
             f"Expected at most {limits.query_parameters} query parameters. Received {count}. "
             "Send fewer.",
         )
+    if count > 1:
+        _check_once(query)
     if b"%" in query or not query.isascii() or b"\0" in query:
         _check_text(unquote_to_bytes(query.replace(b"+", b" ")), "query")
+
+
+def _check_once(query: bytes) -> None:
+    seen: set[bytes] = set()
+    for pair in query.split(b"&"):
+        name = unquote_to_bytes(pair.partition(b"=")[0])
+        if name in seen and name not in REPEATABLE:
+            raise Problem(
+                400,
+                "repeated-parameter",
+                f"Expected each parameter once, but for chain and kind. Received "
+                f"{name[:40].decode('ascii', 'replace')!r} twice. Send one.",
+            )
+        if name:
+            seen.add(name)
 
 
 def _check_text(data: bytes, where: str) -> None:
