@@ -111,7 +111,7 @@ def test_promotions_are_there_without_any_server(held: Phone) -> None:
 
 def test_a_product_of_the_seed_says_how_old_it_is(held: Phone) -> None:
     held.go(f"#/product/barcode-{make_offer(1).barcode}")
-    held.sees("최저가", "900원", f"{SEED_AGE_H}시간 전", "인터넷에 연결할 수 없어요")
+    held.sees("최저가", "900원", f"{SEED_AGE_H}시간 전", "서버에 닿지 못했어요")
     held.go("#/settings")
     held.sees(f"마지막 확인: {SEED_AGE_H}시간 전")
 

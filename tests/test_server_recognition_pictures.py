@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from catalog_support import NOW
 from promolens_catalog.database import open_database
 from promolens_retrieval.cut_points import CutPoint, CutPoints
 from promolens_retrieval.entries import Entry
-from promolens_retrieval.faiss_index import FaissIndex
+from promolens_retrieval.faiss_index import FaissConfig, FaissIndex
 from promolens_retrieval.spaces import Space
 from promolens_runtime.bundle import read_bundle
 from promolens_runtime.embedder import Embedder
@@ -270,6 +271,7 @@ class TestSearching:
         with asking(desk) as (client, _):
             assert len(search(client, saved(pattern(9)))["matches"]) == 4
             desk.build_gallery(range(4, 10))
+            time.sleep(2 * FaissConfig().poll_s)  # so long another process's change may be unseen
             found = search(client, saved(pattern(9)))["matches"]
             assert found[0]["item_id"] == "fresh-9"
 

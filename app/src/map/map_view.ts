@@ -66,6 +66,7 @@ class LeafletView implements MapView {
   readonly attribution = el('p', { class: 'map-attribution' });
   private ground: { readonly wanted: MapLayer; readonly layer: L.Layer } | null = null;
   private told = false;
+  private closed = false;
 
   constructor(
     private readonly map: L.Map,
@@ -104,6 +105,7 @@ class LeafletView implements MapView {
   }
 
   close(): void {
+    this.closed = true;
     this.map.remove();
   }
 
@@ -116,7 +118,7 @@ class LeafletView implements MapView {
     fill(this.attribution, ...(wanted.kind === 'plain' ? [] : [credit(wanted)]));
     if (wanted.kind === 'plain') return;
     const layer = await layerOf(wanted, this.speech, () => this.missing());
-    if (this.ground.layer !== plain) return;
+    if (this.closed || this.ground.layer !== plain) return;
     this.ground = { wanted, layer: layer.addTo(this.map) };
     plain.remove();
   }

@@ -12,6 +12,7 @@ from promolens_catalog import bootstrap, changes
 from promolens_catalog.bootstrap import Bootstrap
 from promolens_catalog.changes import Change, Position, TooOldError
 from promolens_catalog.copies import copied
+from promolens_catalog.database import now_version
 from promolens_runtime.errors import InputError
 from promolens_server.answers import Built, answered
 from promolens_server.bundles.announcing import announced, announced_tag
@@ -127,7 +128,6 @@ def change_json(change: Change) -> dict[str, Any]:
 
 def _page(services: Services, query: SyncQuery) -> Built:
     position = Position.parse(query.since)
-    newest = services.versions.current()
     try:
         page = changes.changes_since(services.catalog, position, query.limit)
     except TooOldError as error:
@@ -135,6 +135,8 @@ def _page(services: Services, query: SyncQuery) -> Built:
             410, "too-old", str(error), floor=error.floor, bootstrap_url=BOOTSTRAP_URL
         ) from error
     except InputError as error:
+        with services.catalog.read() as connection:
+            newest = now_version(connection)
         if max(position.version, position.begun) <= newest:
             raise
         check_not_behind(max(position.version, position.begun), services.primary_versions)
