@@ -1,1 +1,0 @@
-from promolens_runtime.intervals import *  # noqa: F403,D100
