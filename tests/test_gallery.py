@@ -18,13 +18,13 @@ from conftest import Keys
 from promolens_cli.main import main
 from promolens_retrieval.gallery.pictures import find_pictures
 from promolens_retrieval.gallery.products import Product, read_products
-from promolens_retrieval.gallery.quality import quality_problem
 from promolens_retrieval.gallery.rule import UNFITTED, ask, fit_rule
 from promolens_runtime.bundle import read_bundle
 from promolens_runtime.errors import BundleError, InputError
 from promolens_runtime.gallery.gallery import read_gallery
 from promolens_runtime.gallery.recognizer import GalleryRecognizer
 from promolens_runtime.manifest import Manifest
+from promolens_runtime.quality import quality_problem
 from promolens_runtime.signing import SigningKey, generate_key
 
 NEW = tuple(f"new-{number}" for number in range(6))

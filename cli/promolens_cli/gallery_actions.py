@@ -93,15 +93,10 @@ def _assets(bundle: Path) -> Path:
 
 
 def _opened(args: argparse.Namespace) -> tuple[Bundle, Embedder]:
-    from promolens_runtime.bundle import read_bundle
-    from promolens_runtime.embedder import Embedder
-    from promolens_runtime.quiet import quiet_stderr
-    from promolens_runtime.signing import verification_key
+    from promolens_cli.recognizers import open_bundle, open_embedder
 
-    key = verification_key(args.public_key)
-    bundle = read_bundle(args.bundle, key, allow_unsigned=args.allow_unsigned)
-    with quiet_stderr():  # LiteRT says on stderr which delegate it made
-        return bundle, Embedder(bundle)
+    bundle = open_bundle(args)
+    return bundle, open_embedder(bundle)
 
 
 @contextmanager

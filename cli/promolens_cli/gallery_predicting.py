@@ -3,52 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from promolens_runtime.errors import ImageError
 
 if TYPE_CHECKING:
     from promolens_runtime.gallery.recognizer import GalleryPrediction, GalleryRecognizer
 
-UNREADABLE = 2
 _BY = {"classifier": "classifier / 분류기", "gallery": "gallery / 갤러리"}
 
 
-def predict_with_gallery(args: argparse.Namespace) -> int:
-    """Print the answer for each picture; see `promolens predict`."""
-    recognizer = _open(args)
-    answers: list[dict[str, Any]] = []
-    for image in args.images:
-        try:
-            prediction = recognizer.predict(image, top=args.top)
-        except ImageError as error:
-            print(f"error: {error}", file=sys.stderr)
-            continue
-        answers.append(_as_json(image, prediction))
-        if not args.json:
-            print("\n".join(_lines(image, prediction)))
-    if args.json:
-        print(json.dumps(answers, ensure_ascii=False, indent=2))
-    return 0 if len(answers) == len(args.images) else UNREADABLE
-
-
-def _open(args: argparse.Namespace) -> GalleryRecognizer:
-    from promolens_runtime.bundle import read_bundle
+def open_gallery_recognizer(args: argparse.Namespace) -> GalleryRecognizer:
+    """Open the bundle and the gallery of `args`. Raises BundleError when one does not verify."""
+    from promolens_cli.recognizers import open_bundle
     from promolens_runtime.gallery.gallery import read_gallery
     from promolens_runtime.gallery.recognizer import GalleryRecognizer
     from promolens_runtime.quiet import quiet_stderr
-    from promolens_runtime.signing import verification_key
 
-    key = verification_key(args.public_key)
-    bundle = read_bundle(args.bundle, key, allow_unsigned=args.allow_unsigned)
+    bundle = open_bundle(args)
     with quiet_stderr():  # LiteRT says on stderr which delegate it made
         return GalleryRecognizer(bundle, read_gallery(args.gallery, bundle))
 
 
-def _as_json(image: Path, prediction: GalleryPrediction) -> dict[str, Any]:
+def as_json(image: Path, prediction: GalleryPrediction) -> dict[str, Any]:
+    """Return an answer ready for JSON."""
     product = prediction.fused.product
     return {
         "image": str(image),
@@ -64,7 +41,8 @@ def _as_json(image: Path, prediction: GalleryPrediction) -> dict[str, Any]:
     }
 
 
-def _lines(image: Path, prediction: GalleryPrediction) -> list[str]:
+def as_lines(image: Path, prediction: GalleryPrediction) -> list[str]:
+    """Return an answer for people."""
     product, by = prediction.fused.product, prediction.fused.by
     if product is None:
         answer = "not known / 모르는 상품 (most similar below / 아래는 비슷한 상품)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,8 @@ from numpy.typing import NDArray
 
 from promolens_runtime.bundle import Bundle, read_bundle
 from promolens_runtime.errors import BundleError
-from promolens_runtime.golden import read_golden_npz
-from promolens_runtime.images import open_rgb
 from promolens_runtime.manifest import ModelEntry
-from promolens_runtime.model_file import Network, golden_problems, input_problems, tensor_problems
-from promolens_runtime.preprocess import preprocess, preprocess_image
+from promolens_runtime.opened_model import Image, OpenedModel, picture_tensor
 
 ROLES = ("embedder", "classifier")
 
@@ -38,16 +34,7 @@ class Embedder:
         self.entry = embedding_model(bundle)
         self.model_sha256 = bundle.manifest.files[self.entry.file].sha256
         self.dimensions = int(self.entry.tensor("embedding").shape[-1])
-        self._input = self.entry.inputs[0].name
-        self._network = Network(bundle.files[self.entry.file], self.entry, num_threads=num_threads)
-        self._turn = threading.Lock()
-        problems = input_problems(self.entry, self.manifest.preprocessing)
-        problems += tensor_problems(self._network, self.entry)
-        if not problems:
-            golden = read_golden_npz(bundle.files[self.entry.golden_file])
-            problems += golden_problems(self._network.run, self.entry, golden, self.manifest.golden)
-        if problems:
-            raise BundleError(problems[0])
+        self._model = OpenedModel(bundle, self.entry, num_threads=num_threads)
 
     @classmethod
     def open(
@@ -65,26 +52,20 @@ class Embedder:
         bundle = read_bundle(bundle_dir, public_key, allow_unsigned=allow_unsigned)
         return cls(bundle, num_threads=num_threads)
 
-    def embed(self, image: Path | bytes | NDArray[np.uint8]) -> NDArray[np.float32]:
+    def embed(self, image: Image) -> NDArray[np.float32]:
         """Return the embedding, float32 `[dimensions]`, as the model gives it: not normalised.
 
         `image` is a file, the bytes of one, or upright uint8 RGB pixels [h, w, 3].
         Raises ImageError when it is no picture within the limits.
         """
-        spec = self.manifest.preprocessing
-        if isinstance(image, np.ndarray):
-            tensor = preprocess(image, spec)
-        else:
-            tensor = preprocess_image(open_rgb(image, min_short_px=spec.min_short_px), spec)
-        return self.embed_tensor(tensor)
+        return self.embed_tensor(picture_tensor(image, self.manifest.preprocessing))
 
     def embed_tensor(self, tensor: NDArray[np.uint8]) -> NDArray[np.float32]:
         """As `embed`, from what the manifest's preprocessing made of a picture elsewhere.
 
         `tensor` is uint8 [height_px, width_px, 3].
         """
-        with self._turn:
-            return np.asarray(self._network.run({self._input: tensor[None]})["embedding"][0])
+        return np.asarray(self._model.run(tensor)["embedding"])
 
 
 def embedding_model(bundle: Bundle) -> ModelEntry:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promolens_runtime.bundle import Bundle, read_bundle
-from promolens_runtime.errors import BundleError
-from promolens_runtime.golden import read_golden_npz
-from promolens_runtime.images import open_rgb
 from promolens_runtime.labels import Label
 from promolens_runtime.manifest import UnknownRule
-from promolens_runtime.model_file import Network, golden_problems, input_problems, tensor_problems
-from promolens_runtime.preprocess import preprocess, preprocess_image
+from promolens_runtime.opened_model import Image, OpenedModel, picture_tensor
 
 Floats = NDArray[np.float32]
 
@@ -59,16 +54,7 @@ class Recognizer:
         self.manifest = bundle.manifest
         entry = bundle.manifest.model("classifier")
         self.labels = bundle.labels(entry)
-        self._input = entry.inputs[0].name
-        self._network = Network(bundle.files[entry.file], entry, num_threads=num_threads)
-        self._turn = threading.Lock()
-        problems = input_problems(entry, self.manifest.preprocessing)
-        problems += tensor_problems(self._network, entry)
-        if not problems:
-            golden = read_golden_npz(bundle.files[entry.golden_file])
-            problems += golden_problems(self._network.run, entry, golden, self.manifest.golden)
-        if problems:
-            raise BundleError(problems[0])
+        self._model = OpenedModel(bundle, entry, num_threads=num_threads)
 
     @classmethod
     def open(
@@ -86,27 +72,21 @@ class Recognizer:
         bundle = read_bundle(bundle_dir, public_key, allow_unsigned=allow_unsigned)
         return cls(bundle, num_threads=num_threads)
 
-    def predict(self, image: Path | bytes | NDArray[np.uint8], *, top: int = 5) -> Prediction:
+    def predict(self, image: Image, *, top: int = 5) -> Prediction:
         """Name what a picture shows.
 
         `image` is a file, the bytes of one, or upright uint8 RGB pixels [h, w, 3].
         Raises ImageError when it is no picture within the limits.
         """
-        spec = self.manifest.preprocessing
-        if isinstance(image, np.ndarray):
-            tensor = preprocess(image, spec)
-        else:
-            tensor = preprocess_image(open_rgb(image, min_short_px=spec.min_short_px), spec)
-        return self.predict_tensor(tensor, top=top)
+        return self.predict_tensor(picture_tensor(image, self.manifest.preprocessing), top=top)
 
     def predict_tensor(self, tensor: NDArray[np.uint8], *, top: int = 5) -> Prediction:
         """As `predict`, from what the manifest's preprocessing made of a picture elsewhere.
 
         `tensor` is uint8 [height_px, width_px, 3].
         """
-        with self._turn:
-            answer = self._network.run({self._input: tensor[None]})
-        logits, embedding = answer["logits"][0], answer["embedding"][0]
+        answer = self._model.run(tensor)
+        logits, embedding = answer["logits"], answer["embedding"]
         probabilities = softmax(logits, self.manifest.temperature)
         best = np.argsort(-probabilities, kind="stable")[:top]
         score = unknown_score(logits, self.manifest.unknown)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promolens_runtime.errors import InputError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
-def _require(condition: bool, what: str, received: object) -> None:
+
+def require(condition: bool, what: str, received: object) -> None:
+    """Raise InputError unless `condition` holds; `what` was expected in the recipe."""
     if not condition:
         raise InputError(f"Expected {what} in the recipe. Received {received!r}.")
 
@@ -48,10 +52,10 @@ class Augmentation:
     erase: float = 0.20
 
     def __post_init__(self) -> None:
-        _require(0 < self.min_area <= 1, "min_area in (0, 1]", self.min_area)
-        _require(self.max_aspect >= 1, "max_aspect >= 1", self.max_aspect)
+        require(0 < self.min_area <= 1, "min_area in (0, 1]", self.min_area)
+        require(self.max_aspect >= 1, "max_aspect >= 1", self.max_aspect)
         for name in ("flip", "blur", "noise", "jpeg", "erase"):
-            _require(0 <= getattr(self, name) <= 1, f"{name} in [0, 1]", getattr(self, name))
+            require(0 <= getattr(self, name) <= 1, f"{name} in [0, 1]", getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,9 @@ class Phase:
     augment: bool = True
 
     def __post_init__(self) -> None:
-        _require(self.epochs >= 1, "epochs >= 1", self.epochs)
-        _require(32 <= self.image_px <= 512, "image_px in 32..512", self.image_px)
-        _require(0 < self.peak_learning_rate < 1, "a learning rate in (0, 1)", self)
+        require(self.epochs >= 1, "epochs >= 1", self.epochs)
+        require(32 <= self.image_px <= 512, "image_px in 32..512", self.image_px)
+        require(0 < self.peak_learning_rate < 1, "a learning rate in (0, 1)", self)
 
 
 HEAD_ONLY = 99
@@ -103,8 +107,8 @@ class Distillation:
     views: int = 8
 
     def __post_init__(self) -> None:
-        _require(0 <= self.weight <= 1, "distillation weight in [0, 1]", self.weight)
-        _require(self.temperature > 0 and self.views >= 1, "temperature > 0, views >= 1", self)
+        require(0 <= self.weight <= 1, "distillation weight in [0, 1]", self.weight)
+        require(self.temperature > 0 and self.views >= 1, "temperature > 0, views >= 1", self)
 
 
 @dataclass(frozen=True)
@@ -138,22 +142,32 @@ class Recipe:
     seed: int = 2026
 
     def __post_init__(self) -> None:
-        _require(32 <= self.image_px <= 512, "image_px in 32..512", self.image_px)
-        _require(2 <= self.batch <= 512, "batch in 2..512", self.batch)
-        _require(0 <= self.dropout < 1, "dropout in [0, 1)", self.dropout)
-        _require(0 <= self.label_smoothing < 1, "label_smoothing in [0, 1)", self.label_smoothing)
-        _require(0 <= self.ema_decay < 1, "ema_decay in [0, 1)", self.ema_decay)
-        _require(self.probe_c > 0, "probe_c > 0", self.probe_c)
+        require(32 <= self.image_px <= 512, "image_px in 32..512", self.image_px)
+        require(2 <= self.batch <= 512, "batch in 2..512", self.batch)
+        require(0 <= self.dropout < 1, "dropout in [0, 1)", self.dropout)
+        require(0 <= self.label_smoothing < 1, "label_smoothing in [0, 1)", self.label_smoothing)
+        require(0 <= self.ema_decay < 1, "ema_decay in [0, 1)", self.ema_decay)
+        require(self.probe_c > 0, "probe_c > 0", self.probe_c)
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as plain JSON types."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return plain
+        return plain_recipe(self)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the canonical JSON, in hex."""
-        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return recipe_fingerprint(self.to_json())
+
+
+def plain_recipe(recipe: DataclassInstance) -> dict[str, Any]:
+    """Return any recipe, a dataclass, as plain JSON types."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    return plain
+
+
+def recipe_fingerprint(plain: dict[str, Any]) -> str:
+    """Return the SHA-256 of a plain recipe's canonical JSON, in hex."""
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def recipe_from_json(plain: dict[str, Any]) -> Recipe:

@@ -120,13 +120,13 @@ def _write_cut_points(path: Path, result: RetrievalEvaluation) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> RetrievalEvaluation:
-    from promolens_cli.recognizers import open_embedder
+    from promolens_cli.recognizers import open_bundle, open_embedder
     from promolens_training.data.load import load_photo_set
     from promolens_training.evaluation.bundle import unknown_photos
     from promolens_training.evaluation.retrieval import evaluate_retrieval
 
     return evaluate_retrieval(
-        open_embedder(args),
+        open_embedder(open_bundle(args)),
         load_photo_set(args.data, args.only),
         _progress,
         split=args.split,

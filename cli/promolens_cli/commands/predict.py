@@ -17,13 +17,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from unicodedata import east_asian_width
 
 if TYPE_CHECKING:
     from promolens_runtime.recognizer import Prediction
 
+Answer = TypeVar("Answer")
 UNREADABLE = 2
 
 
@@ -42,24 +44,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the answer for each picture."""
+    from promolens_cli import gallery_predicting
     from promolens_cli.recognizers import open_recognizer
-    from promolens_runtime.errors import ImageError
 
     if args.gallery is not None:
-        from promolens_cli.gallery_predicting import predict_with_gallery
+        asked = gallery_predicting.open_gallery_recognizer(args)
+        return _answer(args, asked.predict, gallery_predicting.as_json, gallery_predicting.as_lines)
+    return _answer(args, open_recognizer(args).predict, _as_json, _table)
 
-        return predict_with_gallery(args)
-    recognizer = open_recognizer(args)
+
+def _answer(
+    args: argparse.Namespace,
+    predict: Callable[..., Answer],
+    as_json: Callable[[Path, Answer], dict[str, Any]],
+    as_lines: Callable[[Path, Answer], list[str]],
+) -> int:
+    from promolens_runtime.errors import ImageError
+
     answers: list[dict[str, Any]] = []
     for image in args.images:
         try:
-            prediction = recognizer.predict(image, top=args.top)
+            prediction = predict(image, top=args.top)
         except ImageError as error:
             print(f"error: {error}", file=sys.stderr)
             continue
-        answers.append(_as_json(image, prediction))
+        answers.append(as_json(image, prediction))
         if not args.json:
-            print("\n".join(_table(image, prediction)))
+            print("\n".join(as_lines(image, prediction)))
     if args.json:
         print(json.dumps(answers, ensure_ascii=False, indent=2))
     return 0 if len(answers) == len(args.images) else UNREADABLE

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from promolens_retrieval.entries import Entry, VectorKey
 from promolens_retrieval.gallery.pictures import CataloguePicture
 from promolens_retrieval.gallery.products import Product, unique
-from promolens_retrieval.gallery.quality import QualityGate, quality_problem
 from promolens_retrieval.index import VectorIndex
 from promolens_retrieval.spaces import Space
 from promolens_runtime.errors import ImageError, InputError
 from promolens_runtime.images import load_rgb
+from promolens_runtime.quality import QualityGate, quality_problem
 
 CATALOGUE, ADDED = "catalogue", "added"
 _ORIGIN = "origin"

@@ -62,9 +62,16 @@ class Gallery:
         `embedding` is float32 `[dimensions]` as the model gives it, of any length. Raises
         InputError when it has not the gallery's dimensions, NaN, or no length.
         """
-        best = self.product_cosines(embedding)
-        order = np.argsort(-best, kind="stable")[:top]
-        return tuple(Hit(self.products[i], float(best[i])) for i in order)
+        return self.best(self.product_cosines(embedding), top=top)
+
+    def best(self, product_cosines: NDArray[np.float64], *, top: int) -> tuple[Hit, ...]:
+        """Return the first products by their cosines, float64 `[products]`, as `search` does."""
+        order = np.argsort(-product_cosines, kind="stable")[:top]
+        return tuple(Hit(self.products[i], float(product_cosines[i])) for i in order)
+
+    def place_of(self, item_id: str) -> int | None:
+        """Return a product's place in `products`, None where the gallery has none of it."""
+        return next((one.index for one in self.products if one.item_id == item_id), None)
 
     def product_cosines(self, embedding: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return each product's best cosine, float64 `[products]`; raises as `search`."""
@@ -77,11 +84,8 @@ class Gallery:
 
         Raises InputError as `search`.
         """
-        places = [product.index for product in self.products if product.item_id == item_id]
-        if not places:
-            return None
-        scores = cosines(unit(embedding, self.centre), self.vectors)
-        return float(scores[self.owners == places[0]].max())
+        place = self.place_of(item_id)
+        return None if place is None else float(self.product_cosines(embedding)[place])
 
 
 def read_gallery(path: Path, bundle: Bundle, *, installed_version: int = 0) -> Gallery:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from promolens_runtime.bundle import Bundle
 from promolens_runtime.embedder import Embedder
 from promolens_runtime.gallery.fusion import Fused, fuse
 from promolens_runtime.gallery.gallery import Gallery, Hit
-from promolens_runtime.images import load_rgb
+from promolens_runtime.opened_model import Image, picture_tensor
 from promolens_runtime.recognizer import Prediction, Recognizer
 
 
@@ -58,28 +57,20 @@ class GalleryRecognizer:
         made._embedder = None if gallery.manifest.role == "classifier" else embedder
         return made
 
-    def predict(
-        self, image: Path | bytes | NDArray[np.uint8], *, top: int = 5
-    ) -> GalleryPrediction:
+    def predict(self, image: Image, *, top: int = 5) -> GalleryPrediction:
         """Name what a picture shows; see `Recognizer.predict` for `image` and errors."""
-        if self._embedder is not None and not isinstance(image, np.ndarray):
-            image = load_rgb(image)  # decoded once for both models
-        said = self._recognizer.predict(image, top=top)
-        embedding = said.embedding if self._embedder is None else self._embedder.embed(image)
-        return self._fused(said, embedding, top)
+        spec = self._recognizer.manifest.preprocessing
+        return self.predict_tensor(picture_tensor(image, spec), top=top)
 
     def predict_tensor(self, tensor: NDArray[np.uint8], *, top: int = 5) -> GalleryPrediction:
         """As `predict`, from what the manifest's preprocessing made of a picture elsewhere."""
         said = self._recognizer.predict_tensor(tensor, top=top)
         embedder = self._embedder
         embedding = said.embedding if embedder is None else embedder.embed_tensor(tensor)
-        return self._fused(said, embedding, top)
-
-    def _fused(
-        self, said: Prediction, embedding: NDArray[np.float32], top: int
-    ) -> GalleryPrediction:
-        hits = self.gallery.search(embedding, top=max(top, 2))
+        cosines = self.gallery.product_cosines(embedding)
+        hits = self.gallery.best(cosines, top=max(top, 2))
         named = said.top[0].label if said.known else None
-        own = None if named is None else self.gallery.cosine_of(embedding, named.item_id)
+        place = None if named is None else self.gallery.place_of(named.item_id)
+        own = None if place is None else float(cosines[place])
         fused = fuse(named, own, hits, self.gallery.manifest.answer)
         return GalleryPrediction(fused, said, hits[:top])

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from promolens_runtime.errors import InputError
-from promolens_training.recipes import _require as require
+from promolens_training.recipes import plain_recipe, recipe_fingerprint, require
 
 LOSSES = (
     "none",
@@ -100,13 +98,11 @@ class EmbeddingRecipe:
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as plain JSON types."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return plain
+        return plain_recipe(self)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the canonical JSON, in hex."""
-        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return recipe_fingerprint(self.to_json())
 
 
 def embedding_recipe_from_json(plain: dict[str, Any]) -> EmbeddingRecipe:
