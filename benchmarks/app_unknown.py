@@ -6,7 +6,7 @@
 
 DATA is the demo data that BUNDLE was trained on (`promolens demo-data`). Photos of its products in
 places that training never drew, of look-alikes outside the catalogue (further flavours and sizes of
-the same families, `promolens_demo.films.strangers`) and of other drawn products are made into
+the same families, `promolens_demo.strangers`) and of other drawn products are made into
 `--photos` once; `--groceries` is a folder of real photos. For each score the threshold accepts 95 %
 of tuning photos of the known (seed 3101) and sees no unknown one; what is reported comes from other
 photos, other products and other seeds (4101 to 4103). Intervals are 95 %, with the photos of one
@@ -33,12 +33,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from promolens_demo.films.strangers import Stranger, look_alikes, others, photograph
 from promolens_demo.films.writer import cast
+from promolens_demo.strangers import Stranger, look_alikes, others, photograph
 from promolens_runtime.errors import PromolensError
 from promolens_runtime.intervals import rate_interval
 from promolens_runtime.recognizer import Recognizer
 from promolens_runtime.signing import verification_key
+from promolens_training.data.background import is_background
 
 TRUE_ACCEPT_RATE = 0.95
 GOAL = 0.05
@@ -204,10 +205,10 @@ def rows(taught: Taught, tuning: Answers, known: Answers, kinds: dict[str, Answe
 
 
 def train_photos(data: Path) -> Iterator[tuple[Path, str]]:
-    """Return the training photos of demo data with their labels."""
+    """Return the training photos of demo data's products with their labels."""
     with (data / "photos.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if row["split"] == "train":
+            if row["split"] == "train" and not is_background(row["label"]):
                 yield data / row["path"], row["label"]
 
 

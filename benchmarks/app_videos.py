@@ -13,7 +13,7 @@ read from the screen, so delays are those that a person sees: from the first fra
 with the product's middle in the centre square to its card on the page.
 
 `--strangers 0` or `1` draws look-alikes outside the catalogue instead (one of the two halves of
-`promolens_demo.films.strangers`): every card is then a mistake.
+`promolens_demo.strangers`): every card is then a mistake.
 
 Seeds 3000 to 3999 are for tuning, 4000 to 4999 for reporting. Needs Node, Chromium and its driver.
 """
@@ -33,7 +33,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from promolens_demo.films.strangers import look_alikes
 from promolens_demo.films.writer import (
     CODE_BITS,
     CODE_LEFT_PX,
@@ -44,6 +43,7 @@ from promolens_demo.films.writer import (
     write_film,
 )
 from promolens_demo.seeds import stream
+from promolens_demo.strangers import look_alikes
 from promolens_runtime.errors import PromolensError
 from promolens_runtime.recognizer import Recognizer
 from promolens_runtime.signing import verification_key

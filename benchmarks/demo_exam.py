@@ -63,11 +63,12 @@ class Exam:
 
 
 def read_split(root: Path, split: str) -> Examined:
-    """Read a split's photos upright, cropped to the centre square, at 224 pixels."""
+    """Read a split's photos of products upright, cropped to the centre square, at 224 pixels."""
     from PIL import Image, ImageOps
 
     with (root / "photos.csv").open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == split]
+    rows = [row for row in rows if not row["label"].startswith("~")]  # strangers
     images = np.empty((len(rows), IMAGE_PX, IMAGE_PX, 3), np.uint8)
     for index, row in enumerate(rows):
         with Image.open(root / row["path"]) as picture:

@@ -23,7 +23,6 @@ from promolens_demo.films.shots import (
     is_in_square,
     middle_of_product,
 )
-from promolens_demo.films.strangers import look_alikes, others
 from promolens_demo.films.writer import (
     CODE_BITS,
     FPS,
@@ -34,6 +33,7 @@ from promolens_demo.films.writer import (
     stamp,
     write_film,
 )
+from promolens_demo.strangers import look_alikes, others
 from promolens_runtime.errors import InputError
 
 FOCAL_PX = 700.0

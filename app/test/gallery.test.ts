@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Label } from '../src/bundle/labels.ts';
 import { decide } from '../src/camera/decision.ts';
-import { FrameGallery, fusedAnswer, productAt, type Known } from '../src/gallery/answering.ts';
+import { FrameGallery, fusedAnswer, productAt, productWith, type Known } from '../src/gallery/answering.ts';
 import type { SteadyAnswer } from '../src/recognition/smoothing.ts';
 
 const RULE = { accept_at_least: 0.6, margin_at_least: 0.1, override_margin: 0.2 };
@@ -39,6 +39,15 @@ test('a product of the gallery is shown after three frames that agree', () => {
   const settled = after([NEW, NEW, NEW]);
   assert.deepEqual([settled.by, settled.settled, settled.top[0]?.index], ['gallery', true, 2]);
   assert.equal(productAt(KNOWN, 2)?.item_id, 'new');
+});
+
+test('a barcode finds its product, the trained one first, however the list spells it', () => {
+  const having = (name: string, ...barcodes: readonly string[]): Label => ({ ...label(name), barcodes });
+  const gallery = { ...KNOWN.gallery!, products: [having('copy', '8801056150013'), having('tissue', '036000291452')] };
+  const known = { labels: [label('cola'), having('cider', '96385074', '8801056150013')], gallery };
+  assert.equal(productWith(known, '8801056150013')?.item_id, 'cider');
+  assert.equal(productWith(known, '0036000291452')?.item_id, 'tissue');
+  assert.equal(productWith(known, '4006381333931'), undefined);
 });
 
 test('from one product to the next there is a moment of neither', () => {

@@ -79,8 +79,9 @@ _OFFERED = (
 # Where the columns of the promotion begin in `_ITEM`.
 _PROMOTION_AT = 8
 _FACT = "SELECT fields FROM data_row WHERE source = ? AND key = ?"
-# Products are asked for in no order, so that more would keep nothing that comes again.
-_CACHE_KIB = 4_096
+# The search index and the names of 50,000 products: what every search reads again. A page that is
+# not there costs a call of the system.
+_CACHE_KIB = 16_384
 # A publication between two reads is told by their versions; so many in a row are no publications.
 _TRIES = 5
 

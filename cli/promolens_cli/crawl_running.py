@@ -43,13 +43,14 @@ def run_crawls(args: argparse.Namespace) -> int:
         first_day(args.month)  # before anything is opened
     options = RunOptions(args.month, _transport(args.transport), args.fresh)
     log_to_stderr()
-    # systemd and cron stop with SIGTERM: the same as Ctrl-C.
-    signal.signal(signal.SIGTERM, _interrupt)
+    asked = _stop_on_signals()
     try:
         with opened_database(args) as database, terminal_progress() as progress:
-            run = Run(config, database, progress, default_linker())
+            run = Run(config, database, progress, default_linker(), stop=asked.is_set)
             results = run.crawl_all(chains, options)
     except KeyboardInterrupt:
+        results = []
+    if asked.is_set():
         print("interrupted; pages read so far are kept, the next run goes on", file=sys.stderr)
         return INTERRUPTED
     _print_results(results, as_json=args.json)
@@ -196,8 +197,21 @@ def _transport(name: str | None) -> TransportName | None:
         ) from None
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _stop_on_signals() -> threading.Event:
+    """Make Ctrl-C and SIGTERM (systemd, cron) break off what runs, and set the event.
+
+    An exception that falls on a finaliser is dropped by Python; then the crawl ends with the page
+    that it reads.
+    """
+    asked = threading.Event()
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        asked.set()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, interrupt)
+    return asked
 
 
 def _say(line: str) -> None:

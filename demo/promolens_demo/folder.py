@@ -11,7 +11,8 @@ from pathlib import Path
 
 from promolens_demo.catalogue import make_catalogue
 from promolens_demo.config import DemoConfig
-from promolens_demo.tables import TABLES, photo_path, picture_path, write_bytes
+from promolens_demo.strangers import shots
+from promolens_demo.tables import TABLES, photo_path, picture_path, stranger_path, write_bytes
 from promolens_runtime.errors import InputError
 
 MARKER = "demo.json"
@@ -42,6 +43,8 @@ def is_complete(root: Path, config: DemoConfig) -> bool:
             paths += [photo_path(product, split, index) for index in range(count)]
         if not all((root / path).is_file() for path in paths):
             return False
+    if not all((root / stranger_path(shot)).is_file() for shot in shots(config)):
+        return False
     return all((root / name).is_file() for name in TABLES)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from promolens_demo.catalogue import Product, make_catalogue
 from promolens_demo.config import DemoConfig
 from promolens_demo.photo import visit_of
+from promolens_demo.strangers import BACKGROUND_MARK, Shot, shots
 
 TABLES = ("photos.csv", "products.csv", "products.json")
 
@@ -31,6 +32,11 @@ def picture_path(product: Product) -> str:
     return f"catalogue/{product.item_id}.png"
 
 
+def stranger_path(shot: Shot) -> str:
+    """Return the path of a stranger's photo below the output folder, with forward slashes."""
+    return f"strangers/{shot.split}/{shot.stranger.product.item_id}/{shot.index:04d}.jpg"
+
+
 def product_row(product: Product) -> dict[str, str | int]:
     """Return a product as a row of products.csv; the columns after `parent` are extras."""
     return {
@@ -46,6 +52,21 @@ def product_row(product: Product) -> dict[str, str | int]:
         "unit": product.unit,
         "price_krw": product.price_krw,
         "picture": picture_path(product),
+    }
+
+
+def _photo_row(
+    path: str, label: str, product: Product, split: str, visit: str
+) -> dict[str, str | int]:
+    return {
+        "path": path,
+        "label": label,
+        "split": split,
+        "is_query": 0,
+        "is_gallery": 0,
+        "category": product.family.kind.category,
+        "source_id": visit,
+        **dict.fromkeys(("x1", "y1", "x2", "y2"), ""),
     }
 
 
@@ -65,18 +86,13 @@ def write_tables(folder: Path, config: DemoConfig) -> None:
         visits = [visit_of(config.seed, split, index).name for index in range(count)]
         for product in products:
             for index in range(count):
-                photos.append(
-                    {
-                        "path": photo_path(product, split, index),
-                        "label": product.item_id,
-                        "split": split,
-                        "is_query": 0,
-                        "is_gallery": 0,
-                        "category": product.family.kind.category,
-                        "source_id": visits[index],
-                        **dict.fromkeys(("x1", "y1", "x2", "y2"), ""),
-                    }
-                )
+                path = photo_path(product, split, index)
+                photos.append(_photo_row(path, product.item_id, product, split, visits[index]))
+    for shot in shots(config):
+        product = shot.stranger.product
+        label = BACKGROUND_MARK + product.item_id
+        visit = visit_of(config.seed, shot.split, shot.index).name
+        photos.append(_photo_row(stranger_path(shot), label, product, shot.split, visit))
     rows = [product_row(product) for product in products]
     write_bytes(folder / "photos.csv", _table(photos))
     write_bytes(folder / "products.csv", _table(rows))

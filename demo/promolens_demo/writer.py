@@ -15,10 +15,12 @@ from promolens_demo.catalogue import Product, make_catalogue
 from promolens_demo.config import DemoConfig
 from promolens_demo.folder import is_complete, open_partial, refuse_foreign, swap_in
 from promolens_demo.fonts import require_fonts
-from promolens_demo.tables import photo_path, picture_path, write_bytes, write_tables
+from promolens_demo.strangers import shots
+from promolens_demo.tables import photo_path, picture_path, stranger_path, write_bytes, write_tables
 from promolens_runtime.errors import InputError, MissingError
 
 _PHOTOS_A_TASK = 10
+_STRANGERS = "strangers"
 _EXIF_ORIENTATION = 0x0112
 
 Report = Callable[[int, int], None]
@@ -26,12 +28,17 @@ Report = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Written:
-    """What `write_demo` left on disk; `fresh` is False where it was there already."""
+    """What `write_demo` left on disk; `fresh` is False where it was there already.
+
+    Attributes:
+        n_train, n_test: photos of the products; n_strange: photos of what is not among them.
+    """
 
     root: Path
     n_products: int
     n_train: int
     n_test: int
+    n_strange: int
     fresh: bool
 
 
@@ -40,19 +47,19 @@ class _Task:
     folder: Path
     config: DemoConfig
     product: int
-    split: str  # "" for the catalogue picture
+    split: str  # "" for the catalogue picture, `_STRANGERS` for the shots `first` to `last`
     first: int
     last: int
 
 
 def _encode_photo(
-    product: Product, siblings: tuple[Product, ...], task: _Task, index: int
+    product: Product, siblings: tuple[Product, ...], seed: int, split: str, index: int
 ) -> bytes:
     import numpy as np
 
     from promolens_demo.photo import take_photo
 
-    upright, _, rng = take_photo(product, siblings, task.config.seed, task.split, index)
+    upright, _, rng = take_photo(product, siblings, seed, split, index)
     quality = int(rng.integers(58, 94))
     orientation, turns = 1, 0
     if rng.random() < 0.3:
@@ -71,6 +78,8 @@ def _draw(task: _Task) -> int:
     """Draw one task's pictures that are not there yet; return how many it stands for."""
     from promolens_demo.portrait import catalogue_picture
 
+    if task.split == _STRANGERS:
+        return _draw_strangers(task)
     products = make_catalogue(task.config.n_products)
     product = products[task.product]
     if not task.split:
@@ -84,7 +93,19 @@ def _draw(task: _Task) -> int:
     for index in range(task.first, task.last):
         target = task.folder / photo_path(product, task.split, index)
         if not target.exists():
-            write_bytes(target, _encode_photo(product, siblings, task, index))
+            photo = _encode_photo(product, siblings, task.config.seed, task.split, index)
+            write_bytes(target, photo)
+    return task.last - task.first
+
+
+def _draw_strangers(task: _Task) -> int:
+    for shot in shots(task.config)[task.first : task.last]:
+        target = task.folder / stranger_path(shot)
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            who = shot.stranger
+            photo = _encode_photo(who.product, who.beside, task.config.seed, shot.split, shot.index)
+            write_bytes(target, photo)
     return task.last - task.first
 
 
@@ -95,6 +116,9 @@ def _tasks(folder: Path, config: DemoConfig) -> Iterator[_Task]:
             for first in range(0, count, _PHOTOS_A_TASK):
                 last = min(first + _PHOTOS_A_TASK, count)
                 yield _Task(folder, config, number, split, first, last)
+    n_strange = len(shots(config))
+    for first in range(0, n_strange, _PHOTOS_A_TASK):
+        yield _Task(folder, config, 0, _STRANGERS, first, min(first + _PHOTOS_A_TASK, n_strange))
 
 
 def _start_worker() -> None:
@@ -156,7 +180,8 @@ def write_demo(
         write_tables(partial, config)
         swap_in(partial, root)
     n = config.n_products
-    return Written(root, n, n * counts["train"], n * counts["test"], fresh)
+    n_strange = len(shots(config))
+    return Written(root, n, n * counts["train"], n * counts["test"], n_strange, fresh)
 
 
 def _require_opencv() -> None:

@@ -50,7 +50,7 @@ from promolens_runtime.preprocess import Preprocessing
 from promolens_runtime.signing import LoadedKey, delegated_gallery_key, signing_key
 from promolens_training.backbones.table import BACKBONES
 from promolens_training.data.photos import Photo
-from promolens_training.evaluation.bundle import unknown_photos
+from promolens_training.evaluation.bundle import unknown_background, unknown_photos
 from promolens_training.evaluation.metrics import agreement
 from promolens_training.evaluation.predictions import Predictions
 from promolens_training.files import write_atomically, write_json
@@ -209,8 +209,10 @@ def gather_evidence(run: TrainedRun, options: ExportOptions) -> tuple[Evidence, 
     check_int8(judged[SHIPPED], px)
     predictions = predict_variants(judged, photos, pixels, judge.classes)
     unknown = None
+    others = unknown_background(judge.background, "test")
     if options.unknown is not None:
-        others = unknown_photos(options.unknown)
+        others += unknown_photos(options.unknown)
+    if others:
         strange = _decoded(others, px, "decode unknown")
         only = {SHIPPED: judged[SHIPPED]}
         unknown = predict_variants(only, others, strange, judge.classes)[SHIPPED]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from promolens_runtime.bundle import Bundle, read_bundle
 from promolens_runtime.errors import BundleError
 from promolens_runtime.manifest import ModelEntry
+from promolens_runtime.manifest_embedding import read_offset
 from promolens_runtime.opened_model import Image, OpenedModel, picture_tensor
 
 ROLES = ("embedder", "classifier")
@@ -23,6 +25,7 @@ class Embedder:
         entry: the model: the bundle's embedder, or its classifier where it has none.
         model_sha256: hex SHA-256 of the model's file; vectors of different ones never mix.
         dimensions: numbers of an embedding.
+        catalogue_offset: float32 `[dimensions]`, what `embed_catalogue` adds; None for nothing.
     """
 
     def __init__(self, bundle: Bundle, *, num_threads: int = 2) -> None:
@@ -34,6 +37,7 @@ class Embedder:
         self.entry = embedding_model(bundle)
         self.model_sha256 = bundle.manifest.files[self.entry.file].sha256
         self.dimensions = int(self.entry.tensor("embedding").shape[-1])
+        self.catalogue_offset = catalogue_offset(bundle.files, self.entry)
         self._model = OpenedModel(bundle, self.entry, num_threads=num_threads)
 
     @classmethod
@@ -60,12 +64,34 @@ class Embedder:
         """
         return self.embed_tensor(picture_tensor(image, self.manifest.preprocessing))
 
+    def embed_catalogue(self, image: Image) -> NDArray[np.float32]:
+        """As `embed`, for a shop's catalogue picture, which a shopper's photo is compared with.
+
+        The two kinds have different means; the model's catalogue offset moves one onto the other.
+        """
+        embedding = self.embed(image)
+        return embedding if self.catalogue_offset is None else embedding + self.catalogue_offset
+
     def embed_tensor(self, tensor: NDArray[np.uint8]) -> NDArray[np.float32]:
         """As `embed`, from what the manifest's preprocessing made of a picture elsewhere.
 
         `tensor` is uint8 [height_px, width_px, 3].
         """
         return np.asarray(self._model.run(tensor)["embedding"])
+
+
+def catalogue_offset(files: Mapping[str, bytes], entry: ModelEntry) -> NDArray[np.float32] | None:
+    """Return what catalogue pictures' embeddings get added, float32 `[width]`; None for nothing.
+
+    Args:
+        files: of the bundle, by name.
+
+    Raises BundleError when the manifest names a file that holds no such numbers.
+    """
+    name = None if entry.embedding is None else entry.embedding.catalogue_offset_file
+    if name is None or name not in files:
+        return None
+    return read_offset(files[name], entry.tensor("embedding").shape[-1])
 
 
 def embedding_model(bundle: Bundle) -> ModelEntry:

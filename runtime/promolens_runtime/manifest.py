@@ -10,6 +10,7 @@ from typing import Any
 
 from promolens_runtime.canonical import canonical_json, parse_json
 from promolens_runtime.errors import BundleError
+from promolens_runtime.manifest_embedding import EmbeddingSpec
 from promolens_runtime.preprocess import Preprocessing
 
 FORMAT_VERSION = "1.0"
@@ -68,7 +69,11 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model of the bundle: its role, its files, its signature and its tensors by name."""
+    """One model of the bundle: its role, its files, its signature and its tensors by name.
+
+    Attributes:
+        embedding: how its embedding is to be used; None where the manifest says nothing of it.
+    """
 
     role: str
     file: str
@@ -77,6 +82,7 @@ class ModelEntry:
     outputs: tuple[TensorSpec, ...]
     golden_file: str
     labels_file: str | None = None
+    embedding: EmbeddingSpec | None = None
 
     def __post_init__(self) -> None:
         """Raises BundleError for an unknown role, and for outputs that the role misses."""
@@ -96,6 +102,8 @@ class ModelEntry:
             raise BundleError(
                 "Expected a classifier with a labels_file. Received null. Export the bundle again."
             )
+        if self.embedding is not None:
+            self.embedding.check_width(self.tensor("embedding").shape[-1])
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ModelEntry:
@@ -108,11 +116,14 @@ class ModelEntry:
             outputs=tuple(TensorSpec.from_json(spec) for spec in value["outputs"]),
             golden_file=value["golden_file"],
             labels_file=value["labels_file"],
+            embedding=EmbeddingSpec.from_json(value["embedding"]) if "embedding" in value else None,
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the entry of `models`."""
+        """Return the entry of `models`; `embedding` only where something is said of it."""
+        said = {} if self.embedding is None else {"embedding": self.embedding.to_json()}
         return {
+            **said,
             "role": self.role,
             "file": self.file,
             "signature": self.signature,
@@ -121,6 +132,12 @@ class ModelEntry:
             "golden_file": self.golden_file,
             "labels_file": self.labels_file,
         }
+
+    def named_files(self) -> tuple[str, ...]:
+        """Return the files that the entry names."""
+        offset = None if self.embedding is None else self.embedding.catalogue_offset_file
+        names = (self.file, self.labels_file, self.golden_file, offset)
+        return tuple(name for name in names if name is not None)
 
     def tensor(self, name: str) -> TensorSpec:
         """Return the input or output called `name`. Raises BundleError."""
@@ -358,8 +375,8 @@ class Manifest:
     def check_references(self) -> None:
         """Raises BundleError when a model names a file that `files` does not list."""
         for entry in self.models:
-            for name in (entry.file, entry.labels_file, entry.golden_file):
-                if name is not None and name not in self.files:
+            for name in entry.named_files():
+                if name not in self.files:
                     raise BundleError(
                         f"Expected every file of the {entry.role} under `files`. "
                         f"Received {name!r}, which is not there. Export the bundle again."

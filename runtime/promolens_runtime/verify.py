@@ -13,6 +13,7 @@ from promolens_runtime.errors import BundleError
 from promolens_runtime.folder import locate, read_file, read_listed, stray_problems
 from promolens_runtime.golden import Golden, read_golden_json, read_golden_npz
 from promolens_runtime.manifest import MANIFEST_FILE, Manifest, ModelEntry, schema_problems
+from promolens_runtime.embedder import catalogue_offset
 from promolens_runtime.model_file import (
     Network,
     golden_problems,
@@ -124,6 +125,7 @@ def _model_findings(manifest: Manifest, entry: ModelEntry, files: Mapping[str, b
     findings: list[str] = []
     if entry.labels_file is None or entry.labels_file in files:
         _attempt(findings, lambda: checked_labels(files, entry))
+    _attempt(findings, lambda: catalogue_offset(files, entry))
     golden = _golden(entry, files, findings)
     content = files.get(entry.file)
     if content is None:

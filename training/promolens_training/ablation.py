@@ -151,9 +151,10 @@ class FoldPlan:
 def plan_folds(data: Path, only: str | None, folds: int) -> FoldPlan:
     """Load a dataset and cut its train and val photos into folds by source.
 
-    Photos of a "test" split are left out altogether: nothing is chosen on them.
+    Photos of a "test" split are left out altogether: nothing is chosen on them. So is background:
+    recipes are compared by what they name.
     """
-    photo_set = load_photo_set(data, only)
+    photo_set = replace(load_photo_set(data, only), background=())
     require_trainable(photo_set)
     usable = tuple(photo for photo in photo_set.photos if photo.split != "test")
     photos = assign_sources(usable)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from promolens_runtime.errors import InputError
 from promolens_training.data.photos import Photo, PhotoSet, ProductClass
 from promolens_training.distill import teacher_logits
 from promolens_training.evaluation.metrics import negative_log_likelihood
@@ -92,7 +93,13 @@ def _watcher(photos: Pixels, labels: npt.NDArray[np.int64]) -> Evaluate:
 
 @dataclass(frozen=True)
 class Job:
-    """One fit: where, how and on what; photos of split "test" are watched, never fitted."""
+    """One fit: where, how and on what.
+
+    Attributes:
+        photos: those of split "test" are watched, never fitted.
+        background: photos of things that are taught and never answered; those of split "test" are
+            kept for the exam.
+    """
 
     folder: Path
     recipe: Recipe
@@ -100,10 +107,22 @@ class Job:
     photos: tuple[Photo, ...]
     data_root: Path
     weights: Path | None
+    background: tuple[Photo, ...] = ()
 
     def in_split(self, *splits: str) -> tuple[Photo, ...]:
         """Return the photos of the named splits."""
         return tuple(photo for photo in self.photos if photo.split in splits)
+
+    @property
+    def taught_background(self) -> tuple[Photo, ...]:
+        """The background photos that are trained on."""
+        return tuple(photo for photo in self.background if photo.split != "test")
+
+    @property
+    def taught(self) -> tuple[ProductClass, ...]:
+        """The classes, and behind them those of the background."""
+        things = sorted({photo.label for photo in self.taught_background})
+        return (*self.classes, *(ProductClass(name, name) for name in things))
 
 
 def _cached(photos: Sequence[Photo], px: int, title: str) -> Pixels:
@@ -119,10 +138,10 @@ def _fit(job: Job, resume: bool) -> dict[str, float]:
     start = time.monotonic()
     keras.utils.set_random_seed(recipe.seed)
     largest = max([recipe.image_px, *(phase.image_px for phase in recipe.phases)])
-    trained = job.in_split("train", "val")
-    labels = class_indices(trained, job.classes)
+    trained, taught = (*job.in_split("train", "val"), *job.taught_background), job.taught
+    labels = class_indices(trained, taught)
     cache_px = round(largest * CACHE_MARGIN)
-    data = TrainingPixels(_cached(trained, cache_px, "decode"), labels, len(job.classes))
+    data = TrainingPixels(_cached(trained, cache_px, "decode"), labels, len(taught))
     watched = job.in_split("test")
     watch = None
     if watched and recipe.phases:
@@ -133,7 +152,7 @@ def _fit(job: Job, resume: bool) -> dict[str, float]:
     seconds["decode"] = time.monotonic() - start
     start = time.monotonic()
     model = build_classifier(
-        recipe.backbone, recipe.image_px, len(job.classes), weights=job.weights or "imagenet"
+        recipe.backbone, recipe.image_px, len(taught), weights=job.weights or "imagenet"
     )
     if recipe.probe_first or not recipe.phases:
         _probe_weights(model, job.folder, recipe, data)
@@ -151,7 +170,7 @@ def _fit(job: Job, resume: bool) -> dict[str, float]:
         # A resumed run counts the epochs before the stop as well.
         before_stop = sum(row["seconds"] for row in history)
         seconds["fine_tune"] = max(before_stop, time.monotonic() - start)
-    save_weights(model, job.folder / "model.npz")
+    save_weights(model, job.folder / "model.npz", answers=len(job.classes))
     checkpoint.unlink(missing_ok=True)
     return seconds
 
@@ -169,10 +188,10 @@ def _teach(job: Job, data: TrainingPixels, resume: bool) -> npt.NDArray[np.float
 
 def train_one(job: Job, *, resume: bool) -> TrainedRun:
     """Fit one model on the "train" and "val" photos of the job, into its folder."""
-    fingerprint = dataset_fingerprint(job.photos, job.data_root)
+    fingerprint = dataset_fingerprint((*job.photos, *job.background), job.data_root)
     if claim(job.folder, {"recipe": job.recipe.fingerprint(), "dataset": fingerprint}, resume):
         return open_run(job.folder)
-    write_setup(job.folder, job.recipe, job.classes, job.photos)
+    write_setup(job.folder, job.recipe, job.classes, job.photos, job.background)
     before = time.monotonic()
     stages = _fit(job, resume)
     peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -183,11 +202,33 @@ def train_one(job: Job, *, resume: bool) -> TrainedRun:
         "seconds_total": round(time.monotonic() - before, 1),
         "peak_memory_bytes": peak_kib * 1024,
         "photos": {split: len(job.in_split(split)) for split in ("train", "val", "test")},
+        "background": {
+            "photos": len(job.taught_background),
+            "classes": len(job.taught) - len(job.classes),
+        },
     }
     write_json(job.folder / "run.json", info)
     return open_run(job.folder)
 
 
 def make_job(folder: Path, recipe: Recipe, photo_set: PhotoSet, weights: Path | None = None) -> Job:
-    """Describe one fit of `recipe` on the photos of `photo_set` as they are split."""
-    return Job(folder, recipe, photo_set.classes, photo_set.photos, photo_set.root, weights)
+    """Describe one fit of `recipe` on the photos of `photo_set` as they are split.
+
+    Raises:
+        InputError: the recipe distils and the set has background: no teacher answers that.
+    """
+    job = Job(
+        folder,
+        recipe,
+        photo_set.classes,
+        photo_set.photos,
+        photo_set.root,
+        weights,
+        photo_set.background,
+    )
+    if job.taught_background and recipe.distillation is not None:
+        raise InputError(
+            f"Expected no background classes (~) with the recipe {recipe.name}, which distils. "
+            f"Received {len(job.taught_background)} photos. Leave them out, or take another recipe."
+        )
+    return job

@@ -3,6 +3,7 @@
 recipe.json        the frozen recipe
 classes.json       the classes in output order
 photos.csv         every photo with the split that this run used
+background.csv     the same of things that are taught and never answered
 model.npz          the final weights, by variable path
 probe.npz          the head fitted on cached features (start of the fine-tuning)
 checkpoint.npz     where an interrupted fine-tuning goes on; gone when training is done
@@ -39,6 +40,8 @@ class TrainedRun:
 
     Attributes:
         photos: every photo with its final split; "test" photos were never trained on.
+        background: photos of things that are never answered; those of split "test" were not
+            trained on and count as unknown objects.
         data_root: folder that the photos' relative paths start from.
         info: contents of run.json.
     """
@@ -49,6 +52,7 @@ class TrainedRun:
     photos: tuple[Photo, ...]
     data_root: Path
     info: dict[str, Any]
+    background: tuple[Photo, ...] = ()
 
     def in_split(self, *splits: str) -> tuple[Photo, ...]:
         """Return the photos of the named splits."""
@@ -62,11 +66,20 @@ class TrainedRun:
 
 
 def write_setup(
-    folder: Path, recipe: Recipe, classes: tuple[ProductClass, ...], photos: tuple[Photo, ...]
+    folder: Path,
+    recipe: Recipe,
+    classes: tuple[ProductClass, ...],
+    photos: tuple[Photo, ...],
+    background: tuple[Photo, ...] = (),
 ) -> None:
     """Write what is known before training begins."""
     write_json(folder / "recipe.json", recipe.to_json())
     write_json(folder / "classes.json", [asdict(product) for product in classes])
+    _write_photos(folder / "photos.csv", photos)
+    _write_photos(folder / "background.csv", background)
+
+
+def _write_photos(path: Path, photos: tuple[Photo, ...]) -> None:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(PHOTO_COLUMNS)
@@ -74,7 +87,7 @@ def write_setup(
         box = photo.box or ("", "", "", "")
         table.writerow([photo.path, photo.label, photo.split, photo.source_id, *box])
     data = text.getvalue().encode()
-    write_atomically(folder / "photos.csv", lambda file: file.write(data))
+    write_atomically(path, lambda file: file.write(data))
 
 
 def _read_json(path: Path) -> Any:
@@ -119,12 +132,20 @@ def open_run(folder: Path) -> TrainedRun:
     recipe = recipe_from_json(_read_json(folder / "recipe.json"))
     classes = _read_classes(folder / "classes.json")
     photos = _read_photos(folder / "photos.csv")
-    return TrainedRun(folder, recipe, classes, photos, Path(info["data_root"]), info)
+    listed = folder / "background.csv"  # absent in runs of earlier versions
+    background = _read_photos(listed) if listed.is_file() else ()
+    return TrainedRun(folder, recipe, classes, photos, Path(info["data_root"]), info, background)
 
 
-def save_weights(model: keras.Model, path: Path) -> None:
-    """Write every variable of `model` under its path, atomically."""
+def save_weights(model: keras.Model, path: Path, answers: int | None = None) -> None:
+    """Write every variable of `model` under its path, atomically.
+
+    Args:
+        answers: how many of the logits are kept, from the first; the others are of background.
+    """
     arrays = {variable.path: np.asarray(variable) for variable in model.variables}
+    for variable in model.get_layer("logits").variables if answers else ():
+        arrays[variable.path] = arrays[variable.path][..., :answers]
     write_arrays(path, arrays)
 
 

@@ -92,6 +92,13 @@ def with_test_split(photos: Sequence[Photo], held: npt.NDArray[np.intp]) -> tupl
     )
 
 
+def without_held_places(photo_set: PhotoSet) -> PhotoSet:
+    """Return the set without the background photos that share a source with its "test" photos."""
+    places = {photo.source_id for photo in photo_set.in_split("test")} - {""}
+    kept = tuple(photo for photo in photo_set.background if photo.source_id not in places)
+    return replace(photo_set, background=kept)
+
+
 def check_disk(folder: Path, needed_bytes: int) -> None:
     """Refuse to start where the run would not fit on the disk.
 
@@ -159,7 +166,7 @@ def train(options: TrainOptions) -> TrainedRun:
     check_disk(options.out.parent, NEEDED_BYTES)
     asked = {
         "recipe": options.recipe.fingerprint(),
-        "dataset": dataset_fingerprint(photo_set.photos, photo_set.root),
+        "dataset": dataset_fingerprint((*photo_set.photos, *photo_set.background), photo_set.root),
         "refit": str(options.refit),
         "weights": str(options.weights or "imagenet"),
     }
@@ -171,12 +178,12 @@ def train(options: TrainOptions) -> TrainedRun:
 def _train_in(options: TrainOptions, photo_set: PhotoSet) -> TrainedRun:
     """Fit once where the data has an exam of its own, twice where one must be cut out of it."""
     if not (options.out / "run.json").is_file():
-        check_pictures(photo_set.photos)
+        check_pictures((*photo_set.photos, *photo_set.background))
     if photo_set.in_split("test"):
         job = make_job(options.out, options.recipe, photo_set, options.weights)
         return train_one(job, resume=options.resume)
     photos, held = hold_out(photo_set.photos, options.holdout_share, options.recipe.seed)
-    holdout_set = replace(photo_set, photos=with_test_split(photos, held))
+    holdout_set = without_held_places(replace(photo_set, photos=with_test_split(photos, held)))
     folder = options.out / "holdout" if options.refit else options.out
     run = train_one(
         make_job(folder, options.recipe, holdout_set, options.weights), resume=options.resume

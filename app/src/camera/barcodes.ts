@@ -64,24 +64,32 @@ function nativeReader(detector: Detector): Reader {
   };
 }
 
+/** Who is told of barcodes. */
+export interface BarcodeWatch {
+  /** Whether frames are kept until they were read: readers use them up. */
+  readonly keepsFrames: boolean;
+  /** `frame` is the one in which it was read, closed after this call; null where none was kept. */
+  found(barcode: string, frame: ImageBitmap | null): void;
+}
+
 /**
  * Look for barcodes until the answered function is called; the same one twice counts. Where the browser
  * reads none, a third of a megabyte is loaded once `calm` resolves.
  */
 export function watchBarcodes(
   video: HTMLVideoElement,
-  found: (barcode: string) => void,
+  told: BarcodeWatch,
   calm: Promise<void>,
 ): () => void {
   const ending = new AbortController();
   const ended = new Promise<void>((resolve) => ending.signal.addEventListener('abort', () => resolve()));
-  void watch(video, found, Promise.race([calm, ended]), ending.signal);
+  void watch(video, told, Promise.race([calm, ended]), ending.signal);
   return () => ending.abort();
 }
 
 async function watch(
   video: HTMLVideoElement,
-  found: (barcode: string) => void,
+  told: BarcodeWatch,
   calm: Promise<void>,
   end: AbortSignal,
 ): Promise<void> {
@@ -90,18 +98,23 @@ async function watch(
   let last = { barcode: '', atMs: -TWICE_MS };
   while (reader !== null && !end.aborted && failures < FAILURES_MAX) {
     const began = performance.now();
+    let kept: ImageBitmap | null = null;
     try {
       const turn = LIVE_TURNS[looks % LIVE_TURNS.length] ?? 0;
-      const barcode = isSeen(video) ? await oneOf(reader, await createImageBitmap(video), [turn]) : null;
+      const frame = isSeen(video) ? await createImageBitmap(video) : null;
+      kept = frame !== null && told.keepsFrames ? await createImageBitmap(frame) : null;
+      const barcode = frame === null ? null : await oneOf(reader, frame, [turn]);
       looks += 1;
       failures = 0;
       if (barcode !== null) {
-        if (barcode === last.barcode && began - last.atMs < TWICE_MS && !end.aborted) found(barcode);
+        if (barcode === last.barcode && began - last.atMs < TWICE_MS && !end.aborted) told.found(barcode, kept);
         last = { barcode, atMs: began };
       }
     } catch (error) {
       failures += 1;
       console.warn(String(error));
+    } finally {
+      kept?.close();
     }
     await pause(Math.max(EVERY_MS, REST * (performance.now() - began)));
   }

@@ -8,6 +8,9 @@ import { button, message } from '../ui/pieces.ts';
 import { MOST_TEXT, wordsOfRefusal, type Offer } from './offer.ts';
 import { jpegOf, smallPicture, type Source } from './picture.ts';
 
+/** In the place of a recogniser: none answered. */
+export const BY_BARCODE = 'barcode';
+
 export interface Choice {
   readonly id: string;
   readonly name: string;
@@ -20,7 +23,8 @@ export interface Subject {
   readonly answer: Choice | null;
   /** What it may be, best first. */
   readonly choices: readonly Choice[];
-  readonly bundle: string;
+  /** Which recogniser answered, with its version, or `BY_BARCODE`. */
+  readonly by: string;
 }
 
 /** The form; `done` is called when the person is through with it. */
@@ -54,7 +58,7 @@ export function feedbackForm(app: App, subject: Subject, offer: Offer, done: () 
   const send = async (): Promise<void> => {
     sending.disabled = true;
     trouble.hidden = true;
-    const { answer, bundle } = subject;
+    const { answer, by: bundle } = subject;
     const words = text.value.trim();
     try {
       const jpeg = await jpegOf(await picture, offer);
@@ -72,7 +76,7 @@ export function feedbackForm(app: App, subject: Subject, offer: Offer, done: () 
     event.preventDefault();
     void send();
   };
-  const what = speech.say('feedbackWhat', {
+  const what = speech.say(subject.by === BY_BARCODE ? 'feedbackWhatBarcode' : 'feedbackWhat', {
     host: feedback.host,
     answer: subject.answer?.name ?? say('feedbackNotKnown'),
     days: offer.keepDays,
@@ -85,7 +89,7 @@ export function feedbackForm(app: App, subject: Subject, offer: Offer, done: () 
       el('h2', { tabindex: -1 }, say('feedbackAsk')),
       place,
       el('p', { class: 'muted' }, what),
-      labelled(chosen, say('feedbackChosen')),
+      subject.choices.length > 0 && labelled(chosen, say('feedbackChosen')),
       labelled(text, say('feedbackText')),
       trouble,
       el('div', { class: 'feedback-deeds' }, sending, button(say('feedbackCancel'), done, 'plain')),

@@ -15,6 +15,11 @@ export function frameOf(video: HTMLVideoElement): HTMLCanvasElement | null {
   return drawn(video, video.videoWidth, video.videoHeight, MOST_FRAME_PX);
 }
 
+/** A frame that was looked at already; the bitmap may be closed after it. */
+export function keptFrame(frame: ImageBitmap): HTMLCanvasElement {
+  return drawn(frame, frame.width, frame.height, MOST_FRAME_PX);
+}
+
 /** The picture with its longest side at most `sidePx`. Throws where it cannot be decoded. */
 export async function smallPicture(source: Source, sidePx: number): Promise<HTMLCanvasElement> {
   if (!(source instanceof Blob)) return drawn(source, source.width, source.height, sidePx);

@@ -9,6 +9,7 @@
  * nearer to every product (the frames' noise is gone), and would let more unknown things pass.
  */
 import type { Label } from '../bundle/labels.ts';
+import { readBarcode } from '../data/barcode_text.ts';
 import { TOP, type Answer, type Candidate } from '../recognition/calibration.ts';
 import { smooth, SMOOTHING, type SmoothState, type SteadyAnswer } from '../recognition/smoothing.ts';
 import { bestHits, fuse, type By, type Hit } from './fusion.ts';
@@ -33,6 +34,12 @@ export type Fused<A extends Answer> = A & { readonly by: By };
 /** The product at a place of an answer: the classifier's, then the gallery's. */
 export function productAt({ labels, gallery }: Known, index: number): Label | undefined {
   return labels[index] ?? gallery?.products[index - labels.length];
+}
+
+/** The product of that barcode, as `readBarcode` spells it: the classifier's, then the gallery's. */
+export function productWith({ labels, gallery }: Known, barcode: string): Label | undefined {
+  const has = (label: Label): boolean => label.barcodes.some((one) => readBarcode(one) === barcode);
+  return labels.find(has) ?? gallery?.products.find(has);
 }
 
 /** `answer` of the classifier and the gallery's `cosines` as one; null for a picture without any. */

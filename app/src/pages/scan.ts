@@ -7,9 +7,9 @@ import { Camera, cameraAllowed, cameraProblem } from '../camera/camera.ts';
 import { decide, type Shown, type Watch } from '../camera/decision.ts';
 import { Scanner } from '../camera/scanner.ts';
 import { AskingButton } from '../feedback/asking.ts';
-import { feedbackForm, type Choice } from '../feedback/form.ts';
-import { frameOf, type Source } from '../feedback/picture.ts';
-import { productAt } from '../gallery/answering.ts';
+import { BY_BARCODE, feedbackForm, type Choice } from '../feedback/form.ts';
+import { frameOf, keptFrame, type Source } from '../feedback/picture.ts';
+import { productAt, productWith } from '../gallery/answering.ts';
 import { readBarcode } from '../data/barcode_text.ts';
 import { savedId } from '../data/saved.ts';
 import type { ProductKey } from '../data/lookup.ts';
@@ -19,7 +19,7 @@ import type { SteadyAnswer } from '../recognition/smoothing.ts';
 import type { LensState } from '../lens.ts';
 import type { Page } from '../router.ts';
 import type { TextName } from '../texts/ko.ts';
-import { AnswerCard } from '../ui/answer_card.ts';
+import { AnswerCard, type CardOptions } from '../ui/answer_card.ts';
 import { el, fill } from '../ui/dom.ts';
 import { icon } from '../ui/icons.ts';
 import { button, iconButton, message, productRow } from '../ui/pieces.ts';
@@ -35,10 +35,13 @@ const BARCODE_HOLDS_MS = 3_000;
 /** What a photo can be sent about. */
 interface Asked {
   readonly picture: Source;
-  /** What was shown; null for not known. */
-  readonly index: number | null;
+  /** What was shown: a product of the recogniser, what a barcode says, or null for not known. */
+  readonly shown: number | string | null;
   readonly candidates: readonly number[];
 }
+
+/** What the recogniser says of a product; a barcode says neither. */
+type Named = Pick<CardOptions, 'name' | 'confidence'>;
 
 export function scanPage(app: App): Page {
   const page = new ScanPage(app);
@@ -178,7 +181,8 @@ class ScanPage {
     if (kind !== 'ready' && kind !== 'failed') return;
     if (kind === 'failed') this.calm.answered();
     this.calm.scanning();
-    this.endBarcodes = watchBarcodes(this.video, (barcode) => this.showBarcode(barcode), this.calm.reached);
+    const found = (barcode: string, frame: ImageBitmap | null): void => this.showBarcode(barcode, frame);
+    this.endBarcodes = watchBarcodes(this.video, { keepsFrames: this.sendsPhotos, found }, this.calm.reached);
   }
 
   private closeCamera(): void {
@@ -254,18 +258,20 @@ class ScanPage {
     if (this.isDismissed(id, atMs)) return;
     // Digits with a check are surer than a look; who turns the pack over wants the look again.
     if (this.sheet.isOpen && atMs - this.barcodeAtMs < BARCODE_HOLDS_MS) return;
-    if (id === this.shownId && this.sheet.isOpen) return;
-    const asked = this.seen(index, this.candidates);
-    this.show(key, this.nameOf(label), this.isTrained(index) ? confidence : undefined, asked);
+    if (this.isShown(id)) return;
+    const named = { name: this.nameOf(label), ...(this.isTrained(index) ? { confidence } : {}) };
+    this.show(key, this.seen(index, this.candidates), named);
   }
 
-  private showBarcode(barcode: string): void {
+  private showBarcode(barcode: string, frame: ImageBitmap | null): void {
     if (this.isSending) return;
     const atMs = performance.now();
     const key = { barcodes: [barcode] };
-    if (this.isDismissed(savedId(key), atMs)) return;
+    const id = savedId(key);
+    if (this.isDismissed(id, atMs)) return;
     this.barcodeAtMs = atMs;
-    this.show(key);
+    if (this.isShown(id)) return;
+    this.show(key, frame === null ? null : { picture: keptFrame(frame), shown: barcode, candidates: [] });
   }
 
   /** Somebody closed its card, and it has been in view ever since. */
@@ -275,18 +281,17 @@ class ScanPage {
     return true;
   }
 
-  private show(key: ProductKey, name?: string, confidence?: number, asked: Asked | null = null): void {
+  private isShown(id: string): boolean {
+    return this.sheet.isOpen && id === this.shownId;
+  }
+
+  private show(key: ProductKey, asked: Asked | null = null, named: Named = {}): void {
     const id = savedId(key);
-    if (this.sheet.isOpen && id === this.shownId) return;
+    if (this.isShown(id)) return;
     this.shownId = id;
     this.calm.answered();
     this.card?.end();
-    const card = new AnswerCard(this.app, {
-      key,
-      heading: 'h2',
-      ...(name === undefined ? {} : { name }),
-      ...(confidence === undefined ? {} : { confidence }),
-    });
+    const card = new AnswerCard(this.app, { key, heading: 'h2', ...named });
     this.card = card;
     this.sheet.open(false, card.element, this.askingFor(asked));
     if (navigator.userActivation?.hasBeenActive) navigator.vibrate?.(30);
@@ -301,7 +306,7 @@ class ScanPage {
       return [productRow(speech, this.nameOf(label), `#/product/${pathOfKey(keyOf(label))}`, [], '')];
     });
     const none = button(this.say('scanNone'), () => this.sheet.close(), 'plain');
-    const asking = this.askingFor(picture === null ? null : { picture, index: null, candidates: indexes });
+    const asking = this.askingFor(picture === null ? null : { picture, shown: null, candidates: indexes });
     this.shownId = '';
     this.calm.answered();
     this.sheet.open(true, el('h2', {}, this.say('scanCandidates')), el('ul', { class: 'rows' }, ...rows), none, asking);
@@ -312,9 +317,9 @@ class ScanPage {
     return this.sendsPhotos ? frameOf(this.video) : null;
   }
 
-  private seen(index: number | null, candidates: readonly number[]): Asked | null {
+  private seen(shown: number | null, candidates: readonly number[]): Asked | null {
     const picture = this.frame();
-    return picture === null ? null : { picture, index, candidates };
+    return picture === null ? null : { picture, shown, candidates };
   }
 
   private askingFor(asked: Asked | null): HTMLElement | null {
@@ -324,17 +329,15 @@ class ScanPage {
 
   /** Show the picture and what would go with it; the camera goes on after that. */
   private askToSend(asked: Asked | null): void {
-    const { lens, feedback } = this.app;
-    const { offer } = feedback;
-    if (asked === null || offer === null || lens.state.kind !== 'ready') return;
-    const { bundleId, version } = lens.state.opened;
-    const { picture, index } = asked;
+    const { offer } = this.app.feedback;
+    const by = asked === null ? null : this.answeredBy(asked);
+    if (asked === null || offer === null || by === null) return;
+    const { picture, shown } = asked;
     const choices = asked.candidates.flatMap((one) => this.choice(one) ?? []);
-    const answer = index === null ? null : this.choice(index);
+    const answer = typeof shown === 'string' ? this.choiceOfBarcode(shown) : shown === null ? null : this.choice(shown);
     this.card?.end();
     this.card = null;
-    const about = { picture, answer, choices, bundle: `${bundleId} ${version}` };
-    const form = feedbackForm(this.app, about, offer, () => this.sheet.close());
+    const form = feedbackForm(this.app, { picture, answer, choices, by }, offer, () => this.sheet.close());
     this.sheet.open(true, form);
     form.querySelector('h2')?.focus();
   }
@@ -342,6 +345,20 @@ class ScanPage {
   private choice(index: number): Choice | null {
     const label = this.label(index);
     return label === undefined ? null : { id: label.item_id, name: this.nameOf(label) };
+  }
+
+  /** Which recogniser, or that it was none; null while there is none yet. */
+  private answeredBy({ shown }: Asked): string | null {
+    if (typeof shown === 'string') return BY_BARCODE;
+    const { state } = this.app.lens;
+    return state.kind === 'ready' ? `${state.opened.bundleId} ${state.opened.version}` : null;
+  }
+
+  /** The product as the recogniser calls it, so that what is sent can be taught; else the digits. */
+  private choiceOfBarcode(barcode: string): Choice {
+    const { state } = this.app.lens;
+    const label = state.kind === 'ready' ? productWith(state.opened, barcode) : undefined;
+    return { id: label?.item_id ?? barcode, name: this.card?.name ?? barcode };
   }
 
   /** Nothing that the camera sees takes the place of a form that somebody fills in. */
@@ -369,7 +386,7 @@ class ScanPage {
     try {
       const barcode = await barcodeIn(file);
       if (barcode !== null) {
-        this.show({ barcodes: [barcode] });
+        this.show({ barcodes: [barcode] }, { picture: file, shown: barcode, candidates: [] });
         return;
       }
       const recogniser = await this.app.lens.ready();
@@ -387,8 +404,9 @@ class ScanPage {
     this.shownId = '';
     const byGallery = answer.by === 'gallery';
     if (answer.known && (byGallery || answer.confidence >= 0.5) && label !== undefined) {
-      const asked = { picture, index, candidates };
-      this.show(keyOf(label), this.nameOf(label), byGallery ? undefined : answer.confidence, asked);
+      const asked = { picture, shown: index, candidates };
+      const named = { name: this.nameOf(label), ...(byGallery ? {} : { confidence: answer.confidence }) };
+      this.show(keyOf(label), asked, named);
       return;
     }
     if (!answer.known) this.app.notices.tell(this.say('photoUnknown'));

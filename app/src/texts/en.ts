@@ -182,6 +182,8 @@ export const en: Texts = {
   feedbackPicture: 'The photo to be sent',
   feedbackWhat:
     'To {host} go: the photo above (without place or camera details), the app’s answer (“{answer}”), the recogniser’s version, and what you add below. Who sent it is not stored. It is deleted after {days} days at the latest.',
+  feedbackWhatBarcode:
+    'To {host} go: the photo above (without place or camera details), the product that its barcode names (“{answer}”), that a barcode named it, and what you add below. Who sent it is not stored. It is deleted after {days} days at the latest.',
   feedbackNotKnown: 'not known',
   feedbackChosen: 'What is it really? (optional)',
   feedbackUnsaid: 'Not chosen',

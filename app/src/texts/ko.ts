@@ -181,6 +181,8 @@ export const ko = {
   feedbackPicture: '보낼 사진',
   feedbackWhat:
     '{host}(으)로 보내는 것: 위의 사진(위치·촬영 정보 없음), 앱의 답(‘{answer}’), 인식기 버전, 아래에 적은 내용. 누가 보냈는지 저장하지 않고, 늦어도 {days}일 뒤에는 지워요.',
+  feedbackWhatBarcode:
+    '{host}(으)로 보내는 것: 위의 사진(위치·촬영 정보 없음), 사진 속 바코드의 상품(‘{answer}’), 바코드로 찾았다는 사실, 아래에 적은 내용. 누가 보냈는지 저장하지 않고, 늦어도 {days}일 뒤에는 지워요.',
   feedbackNotKnown: '모르는 상품',
   feedbackChosen: '실제로는 어떤 상품인가요? (선택)',
   feedbackUnsaid: '고르지 않음',

@@ -2,7 +2,9 @@
 
 Writes OUT/photos.csv, OUT/products.csv, OUT/products.json, OUT/catalogue/ (one clean picture a
 product) and OUT/photos/ (train and test; the test photos show places, light and typefaces that no
-training photo shows). The same options give the same bytes. See docs/demo-data.md.
+training photo shows). The default 24 products come with OUT/strangers/: look-alikes and other
+things that a recogniser must not take for one of them (labels that start with ~). The same options
+give the same bytes. See docs/demo-data.md.
 
 examples:
   promolens demo-data demo_data
@@ -83,15 +85,17 @@ def run(args: argparse.Namespace) -> int:
                     "products": written.n_products,
                     "train_photos": written.n_train,
                     "test_photos": written.n_test,
+                    "strangers_photos": written.n_strange,
                     "seed": config.seed,
                     "fresh": written.fresh,
                 }
             )
         )
         return 0
+    strangers = f", {written.n_strange} photos of strangers" if written.n_strange else ""
     state = "" if written.fresh else " (already complete: nothing drawn)"
     print(
         f"{written.n_products} products, {written.n_train} training photos, "
-        f"{written.n_test} test photos: {written.root}{state}"
+        f"{written.n_test} test photos{strangers}: {written.root}{state}"
     )
     return 0

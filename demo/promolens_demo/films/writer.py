@@ -16,10 +16,10 @@ from typing import Any
 from promolens_demo.arrays import Array
 from promolens_demo.catalogue import DEFAULT_PRODUCTS, Product, make_catalogue
 from promolens_demo.films.shots import Timing, arrivals, frames, make_scene
-from promolens_demo.films.strangers import Stranger, as_jpeg
 from promolens_demo.fonts import require_fonts
 from promolens_demo.photo import visit_of
 from promolens_demo.seeds import stream
+from promolens_demo.strangers import Stranger, as_jpeg
 from promolens_runtime.errors import InputError
 
 # Chromium plays a file of JPEGs at 30 frames a second, whatever is in it: each is written twice.

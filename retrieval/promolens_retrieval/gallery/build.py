@@ -22,12 +22,13 @@ from promolens_runtime.images import load_rgb
 from promolens_runtime.quality import QualityGate, quality_problem
 
 CATALOGUE, ADDED = "catalogue", "added"
-_ORIGIN = "origin"
+_ORIGIN, _OFFSET = "origin", "catalogue_offset"
 _BATCH = 64
 # Pictures of two products above this cosine cannot be told apart by the gallery.
 ALIKE = 0.995
 
 Done = Callable[[int], object]
+Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 class Embeds(Protocol):
@@ -35,9 +36,14 @@ class Embeds(Protocol):
 
     model_sha256: str
     dimensions: int
+    catalogue_offset: NDArray[np.float32] | None
 
     def embed(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the embedding of upright RGB pixels [h, w, 3], float32 [dimensions]."""
+        ...
+
+    def embed_catalogue(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """As `embed`, of a catalogue picture: with the catalogue offset, where there is one."""
         ...
 
 
@@ -81,8 +87,8 @@ def build(
 ) -> BuildReport:
     """Bring the catalogue pictures of a space in line with `pictures`.
 
-    A picture is known by the SHA-256 of its file, so a second build embeds only new ones. Pictures
-    that were added by hand (`add`) stay. Work is stored in batches: what a crash interrupts goes on
+    A picture is known by the SHA-256 of its file and by the catalogue offset that its vector has,
+    so a second build embeds only new ones. Pictures that were added by hand (`add`) stay. Work is stored in batches: what a crash interrupts goes on
     where it stopped.
 
     Raises:
@@ -94,11 +100,11 @@ def build(
     batch: list[tuple[Entry, NDArray[np.float32]]] = []
     embedded = kept = 0
     for content, picture in wanted.items():
-        entry = _entry(content, picture.product, CATALOGUE)
+        entry = _entry(content, picture.product, CATALOGUE, _offset_mark(embedder))
         if _is_same(stored.get(entry.image_id), entry):
             kept += 1
         else:
-            vector = _embedded(embedder, picture.path, gate, refused)
+            vector = _embedded(embedder.embed_catalogue, picture.path, gate, refused)
             if vector is not None:
                 batch.append((entry, vector))
                 embedded += 1
@@ -126,13 +132,15 @@ def add(
 ) -> BuildReport:
     """Add photos of one product by hand; they stay when the catalogue is built again.
 
+    They are a shopper's photos, so they get no catalogue offset.
+
     Raises:
         InputError: none of the photos can be used.
     """
     refused: list[Refused] = []
     batch: list[tuple[Entry, NDArray[np.float32]]] = []
     for content, path in {_sha256(path): path for path in photos}.items():
-        vector = _embedded(embedder, path, gate, refused)
+        vector = _embedded(embedder.embed, path, gate, refused)
         if vector is not None:
             name = f"{content}.{_short(product.item_id)}"
             batch.append((_entry(name, product, ADDED), vector))
@@ -188,18 +196,29 @@ def _stored(index: VectorIndex, origin: str) -> dict[str, Entry]:
     return {one.image_id: one for one in entries if origin in one.attributes.get(_ORIGIN, ())}
 
 
-def _entry(content: str, product: Product, origin: str) -> Entry:
-    return Entry(content, product.item_id, 0, {**product.attributes(), _ORIGIN: (origin,)})
+def _entry(
+    content: str, product: Product, origin: str, offset: tuple[str, ...] = ()
+) -> Entry:
+    about = {**product.attributes(), _ORIGIN: (origin,)}
+    return Entry(content, product.item_id, 0, {**about, _OFFSET: offset} if offset else about)
+
+
+def _offset_mark(embedder: Embeds) -> tuple[str, ...]:
+    """Return what tells vectors with one offset from those with another, or with none."""
+    offset = embedder.catalogue_offset
+    return () if offset is None else (hashlib.sha256(offset.tobytes()).hexdigest()[:16],)
 
 
 def _is_same(stored: Entry | None, entry: Entry) -> bool:
-    return stored is not None and Product.of(stored.item_id, stored.attributes) == Product.of(
-        entry.item_id, entry.attributes
-    )
+    if stored is None:
+        return False
+    old, new = (Product.of(one.item_id, one.attributes) for one in (stored, entry))
+    offsets = [tuple(one.attributes.get(_OFFSET, ())) for one in (stored, entry)]
+    return old == new and offsets[0] == offsets[1]
 
 
 def _embedded(
-    embedder: Embeds, path: Path, gate: QualityGate | None, refused: list[Refused]
+    embed: Embed, path: Path, gate: QualityGate | None, refused: list[Refused]
 ) -> NDArray[np.float32] | None:
     try:
         pixels = load_rgb(path)
@@ -210,7 +229,7 @@ def _embedded(
     if problem is not None:
         refused.append(Refused(path, problem))
         return None
-    return embedder.embed(pixels)
+    return embed(pixels)
 
 
 def _store(index: VectorIndex, batch: list[tuple[Entry, NDArray[np.float32]]]) -> None:

@@ -255,7 +255,12 @@ def _release(store: ArtefactStore, sha256: str) -> Release:
     try:
         return store.release(sha256)
     except NoReleaseError as error:
-        raise Problem(404, "unknown-release", str(error)) from error
+        raise Problem(
+            404,
+            "unknown-release",
+            "Expected a release that is kept here. Received another one. Ask the channel which "
+            "one is offered now.",
+        ) from error
     except (InputError, OSError) as error:
         raise unreadable("this release") from error
 

@@ -305,20 +305,21 @@ def examine(
     reading = select_classes(whole, only)
     photo_set = photo_set_of(reading)
     counts = _class_counts(photo_set)
-    paths = list(dict.fromkeys(photo.path for photo in photo_set.photos))
+    photos = (*photo_set.photos, *photo_set.background)
+    paths = list(dict.fromkeys(photo.path for photo in photos))
     facts = _examine_files(paths)
     findings = _layout_findings(whole) + _class_findings(counts)
     for path in paths:
         findings.extend(facts[path].findings)
-    findings.extend(_box_findings(photo_set.photos, facts))
-    findings.extend(_source_findings(photo_set.photos))
-    findings.extend(_duplicate_findings(photo_set.photos, facts))
+    findings.extend(_box_findings(photos, facts))
+    findings.extend(_source_findings(photos))
+    findings.extend(_duplicate_findings(photos, facts))
     cache = cache_file(reading.root) if use_cache else None
-    findings.extend(_search_near(photo_set.photos, facts, cache, fast=fast))
+    findings.extend(_search_near(photos, facts, cache, fast=fast))
     return Diagnosis(
         root=reading.root,
         layout=reading.layout,
-        n_photos=len(photo_set.photos),
+        n_photos=len(photos),
         n_files=len(paths),
         total_bytes=sum(item.size_bytes for item in facts.values()),
         classes=counts,

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from promolens_runtime.errors import InputError
+from promolens_training.data.background import is_background
 from promolens_training.data.class_folders import read_class_folders
 from promolens_training.data.csv_convention import read_csv_convention
 from promolens_training.data.grocery_lists import find_grocery_lists, read_grocery_lists
@@ -50,7 +51,8 @@ def read_dataset(root: Path, limits: Limits | None = None) -> Reading:
 def select_classes(reading: Reading, only: str | None) -> Reading:
     """Keep the classes whose path below the split, or whose name, matches the glob `only`.
 
-    `*` crosses `/`: "Packages/*" keeps `Packages/Milk/Arla`. Case counts.
+    Background stays whatever the pattern says. `*` crosses `/`: "Packages/*" keeps
+    `Packages/Milk/Arla`. Case counts.
 
     Raises:
         InputError: nothing matches; the message lists what is there.
@@ -61,9 +63,11 @@ def select_classes(reading: Reading, only: str | None) -> Reading:
     entries = tuple(
         entry
         for entry in reading.entries
-        if fnmatchcase(entry.class_path, pattern) or fnmatchcase(entry.photo.label, pattern)
+        if is_background(entry.photo.label)
+        or fnmatchcase(entry.class_path, pattern)
+        or fnmatchcase(entry.photo.label, pattern)
     )
-    if not entries:
+    if all(is_background(entry.photo.label) for entry in entries):
         paths = sorted({entry.class_path for entry in reading.entries})
         more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
         raise InputError(
@@ -90,13 +94,23 @@ def _require_sound(reading: Reading) -> None:
 def photo_set_of(reading: Reading) -> PhotoSet:
     """Return what was read as a `PhotoSet`, sorted by path, whatever is wrong with it."""
     n_other = len(reading.other_files)
-    skipped = (f"{n_other} files that are not pictures were skipped",) if n_other else ()
+    notes = [*reading.notes]
+    if n_other:
+        notes.append(f"{n_other} files that are not pictures were skipped")
+    photos = [entry.photo for entry in reading.entries]
+    background = tuple(photo for photo in photos if is_background(photo.label))
+    if background:
+        things = len({photo.label for photo in background})
+        notes.append(
+            f"{len(background)} photos of {things} background classes (~): taught, never answered"
+        )
     return PhotoSet(
         root=reading.root,
         layout=reading.layout,
-        photos=tuple(entry.photo for entry in reading.entries),
-        classes=reading.classes,
-        notes=reading.notes + skipped,
+        photos=tuple(photo for photo in photos if not is_background(photo.label)),
+        classes=tuple(one for one in reading.classes if not is_background(one.name)),
+        notes=tuple(notes),
+        background=background,
     )
 
 

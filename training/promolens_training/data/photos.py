@@ -53,13 +53,21 @@ class ProductClass:
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """A dataset as loaded: every photo, and the classes in output order (sorted by name)."""
+    """A dataset as loaded: every photo, and the classes in output order (sorted by name).
+
+    Attributes:
+        layout: "class-folders", "grocery-lists" or "csv".
+        photos: the photos of `classes`.
+        background: photos of things that are taught and never answered (`data.background`); those
+            of split "test" are never trained on and count as unknown objects.
+    """
 
     root: Path
-    layout: str  # "class-folders", "grocery-lists" or "csv"
+    layout: str
     photos: tuple[Photo, ...]
     classes: tuple[ProductClass, ...]
     notes: tuple[str, ...] = field(default=())
+    background: tuple[Photo, ...] = ()
 
     def in_split(self, *splits: str) -> tuple[Photo, ...]:
         """Return the photos of the named splits, in the set's order."""

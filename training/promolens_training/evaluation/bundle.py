@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,18 @@ def unknown_photos(folder: Path) -> tuple[Photo, ...]:
     return tuple(Photo(path, "") for path in found)
 
 
+def unknown_background(background: Sequence[Photo], split: str) -> tuple[Photo, ...]:
+    """Return the background photos of a split (or "all") as photos of unknown objects.
+
+    Each thing is a source of its own: its photos fail or pass together.
+    """
+    return tuple(
+        replace(photo, label="", source_id=photo.label)
+        for photo in background
+        if split in (ALL, photo.split)
+    )
+
+
 def overlap_with_calibration(photos: Sequence[Photo], manifest: Manifest) -> int:
     """Count the photos whose file is, byte for byte, a calibration image of the manifest.
 
@@ -168,7 +180,8 @@ def evaluate_bundle(
 
     Args:
         split: see `choose_split`.
-        unknown_folder: pictures of things that the bundle was never taught.
+        unknown_folder: pictures of things that the bundle was never taught, beside the dataset's
+            own background photos of the split.
         unmatched_flag: the option named in the error about labels that the bundle does not know;
             None counts their photos as unknown objects instead.
 
@@ -178,7 +191,9 @@ def evaluate_bundle(
     """
     manifest, classes = recognizer.manifest, classes_of(recognizer.labels)
     split, chosen = choose_split(photo_set, split)
-    strangers = unknown_photos(unknown_folder) if unknown_folder is not None else ()
+    strangers = unknown_background(photo_set.background, split)
+    if unknown_folder is not None:
+        strangers += unknown_photos(unknown_folder)
     photos = (*_known_photos(photo_set, chosen, classes, unmatched_flag), *strangers)
     with show_progress(len(photos)) as done:
         predictions = predict_recognizer(recognizer, photos, classes, done)

@@ -114,16 +114,24 @@ def choose_gallery(photo_set: PhotoSet, folder: Path | None) -> tuple[Photo, ...
 
 
 def embed(
-    embedder: Embedder, photos: Sequence[Photo], done: Done = lambda count: None
+    embedder: Embedder,
+    photos: Sequence[Photo],
+    done: Done = lambda count: None,
+    *,
+    catalogue: bool = False,
 ) -> NDArray[np.float32]:
     """Return the unit embeddings of photos, float32 `[n, d]`; a photo's box is cut out first.
 
+    Args:
+        catalogue: whether they are a gallery's pictures, which get the catalogue offset.
+
     Raises ImageError for a photo that cannot be decoded, InputError for one without an embedding.
     """
+    work = embedder.embed_catalogue if catalogue else embedder.embed
     vectors = []
     for photo in photos:
         pixels = photo.path if photo.box is None else photo_pixels(photo)
-        vectors.append(unit(embedder.embed(pixels)))
+        vectors.append(unit(work(pixels)))
         done(1)
     return np.stack(vectors)
 
@@ -160,7 +168,8 @@ def evaluate_retrieval(
         found.require_clean(leak_flag)
     with show_progress("Embedding", len(queries) + len(gallery) + len(distractors)) as done:
         asked = _pictures(queries, embed(embedder, queries, done))
-        held = _pictures((*gallery, *distractors), embed(embedder, (*gallery, *distractors), done))
+        shown = (*gallery, *distractors)
+        held = _pictures(shown, embed(embedder, shown, done, catalogue=True))
     return RetrievalEvaluation(
         bundle_id=embedder.manifest.bundle_id,
         bundle_version=embedder.manifest.version,

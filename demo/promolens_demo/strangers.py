@@ -1,7 +1,8 @@
 """Products that no catalogue holds, and photos of them: what must be answered with "not known".
 
 Look-alikes are further flavours and sizes of the default families: the same brand, layout and base
-colours, as a shelf has them. The others are products of families of their own.
+colours, as a shelf has them. The others are products of families of their own. The demo data of the
+default catalogue shows one half of them in training, as background, and the other half in the exam.
 """
 
 from __future__ import annotations
@@ -22,12 +23,17 @@ from promolens_demo.catalogue import (
     Product,
     make_catalogue,
 )
+from promolens_demo.config import DEFAULT_PHOTOS, DEFAULT_TEST_PHOTOS, DemoConfig
 from promolens_demo.names import FLAVOURS
 from promolens_demo.photo import take_photo
 
 # Barcodes of strangers start far above those of the longest catalogue.
 _FIRST_NUMBER = 900_000
 JPEG_QUALITIES = (58, 94)
+# The mark of a class that is taught and never answered (docs/data.md).
+BACKGROUND_MARK = "~"
+# Photos of each stranger beside the default 40 + 13 of each product: look-alikes, and others.
+PHOTOS_EACH = {"train": (14, 4), "test": (2, 1)}
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,31 @@ def others(half: int, families: int = 40) -> tuple[Stranger, ...]:
     for number in range(half, families, 2):
         family = longer[number * FAMILY_SIZE : (number + 1) * FAMILY_SIZE]
         found += [Stranger(p, tuple(q for q in family if q is not p)) for p in family]
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """Photo `index` of a stranger in a split of the demo data."""
+
+    stranger: Stranger
+    split: str
+    index: int
+
+
+def shots(config: DemoConfig) -> tuple[Shot, ...]:
+    """Return the photos of strangers that belong to the demo data, one stranger after the other.
+
+    A catalogue of another size than the default has none: its families are among the others.
+    """
+    if config.n_products != DEFAULT_PRODUCTS:
+        return ()
+    found: list[Shot] = []
+    usual = {"train": DEFAULT_PHOTOS, "test": DEFAULT_TEST_PHOTOS}
+    for half, (split, count) in enumerate(config.per_split().items()):
+        for group, each in zip((look_alikes(half), others(half)), PHOTOS_EACH[split], strict=True):
+            number = max(1, round(each * count / usual[split]))
+            found += [Shot(one, split, index) for one in group for index in range(number)]
     return tuple(found)
 
 
