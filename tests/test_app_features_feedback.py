@@ -31,6 +31,9 @@ from app_shell_support import (
     still_video,
 )
 from app_support import APP, needs_chromium, needs_node
+from barcode_drawing import on_a_pack
+from bundle_files import tiny_labels
+from catalog_support import make_offer
 from conftest import Keys
 from promolens_runtime.manifest import Manifest
 from server_support import ServeProcess, serve_process
@@ -48,6 +51,15 @@ BARRIERS = """
 const done = arguments[0];
 axe.run().then(({ violations }) =>
   done(violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html}`))));
+"""
+# The mean of blue over that of red, in percent, of what the camera shows.
+BLUE_NOW = """
+const canvas = document.createElement('canvas');
+canvas.width = canvas.height = 1;
+const pen = canvas.getContext('2d');
+pen.drawImage(document.querySelector('video'), 0, 0, 1, 1);
+const [red, , blue] = pen.getImageData(0, 0, 1, 1).data;
+return 100 * blue / (red + 1);
 """
 ORIENTATION, GPS = 0x0112, 0x8825
 
@@ -318,6 +330,86 @@ def test_what_is_not_known_can_be_sent_too(corner: Corner) -> None:
         held.sees(SENT)
         said = json.loads(corner.kept()[-1].read_text("utf-8"))
         assert (said["answer"], said["chosen"], said["text"]) == (None, None, None)
+
+
+def barcode_film(path: Path, digits: str) -> Path:
+    """Write a film for the fake camera: three seconds of a barcode on orange, three of blue."""
+    blue = Image.new("RGB", (640, 480), (30, 60, 200))
+    data = b""
+    for scene in (on_a_pack(digits), blue):
+        frame = io.BytesIO()
+        scene.save(frame, "JPEG", quality=90)
+        data += frame.getvalue() * 90
+    path.write_bytes(data)
+    return path
+
+
+def test_the_frame_of_a_barcode_goes_with_the_product_that_it_names(corner: Corner) -> None:
+    product = tiny_labels(5)[2]
+    film = barcode_film(corner.folder / "barcode.mjpeg", str(make_offer(product.index + 1).barcode))
+    filmed = replace(corner, video=film)
+    # Its recogniser knows nothing: only the barcode can name the product.
+    with filmed.server(corner.folder / "puzzled") as server, filmed.phone_of(server) as held:
+        switch_on(held)
+        held.open("#/scan")
+        held.sees("최저가", BUTTON)
+        held.keep_picture("feedback-barcode")
+        # By the time somebody presses, the camera sees something else.
+        held.until(lambda: int(held.driver.execute_script(BLUE_NOW)) > 150, "blue")
+        press_button(held)
+        held.sees(ASK, "바코드로 찾았다는 사실")
+        assert "인식기 버전" not in held.text()
+        assert not held.all("#feedback-chosen"), "nothing else was thought of"
+        held.until(lambda: held.one(".feedback button[type=submit]").is_enabled(), "the picture")
+        held.keep_picture("feedback-barcode-form")
+        held.one(".feedback button[type=submit]").click()
+        held.sees(SENT)
+    record = corner.kept()[-1]
+    said = json.loads(record.read_text("utf-8"))
+    assert (said["answer"], said["bundle"]) == (product.item_id, "barcode")
+    assert (said["chosen"], said["text"]) == (None, None)
+    with Image.open(record.with_suffix(".jpg")) as picture:
+        assert picture.size == (640, 480)
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    red, _, blue = pixels[20, 20]
+    assert red > blue + 80, "the pack, and not what came after it"
+    across = pixels[240, 150:490].mean(axis=1) > 128
+    # EAN-13: 30 bars and 29 spaces between them.
+    assert np.count_nonzero(np.diff(across.astype(int)) == -1) == 30
+
+
+def test_a_chosen_picture_with_a_barcode_can_be_sent(
+    held: Phone, corner: Corner, tmp_path: Path
+) -> None:
+    unknown = "8801056150013"
+    held.cdp("Browser.setPermission", permission={"name": "camera"}, setting="denied")
+    photo = tmp_path / "barcode.png"
+    on_a_pack(unknown).save(photo)
+
+    def choose() -> None:
+        held.open("#/scan")
+        held.one(".scan input[type=file]").send_keys(str(photo))
+        held.sees(unknown)
+
+    choose()
+    assert not held.all(".sheet .feedback-button"), "off until somebody wants it"
+    switch_on(held)
+    choose()
+    press_button(held)
+    held.until(lambda: held.one(".feedback button[type=submit]").is_enabled(), "the picture")
+    held.one(".feedback button[type=submit]").click()
+    held.sees(SENT)
+    said = json.loads(corner.kept()[-1].read_text("utf-8"))
+    # No recogniser has a name for it: the digits are all that is known.
+    assert (said["answer"], said["bundle"], said["chosen"]) == (unknown, "barcode", None)
+    held.click("닫기")
+    # What was typed shows no picture, and none can be sent.
+    held.one(".scan-tools button:nth-of-type(3)").click()
+    held.one("#barcode").send_keys(unknown)
+    held.one(".sheet form button[type=submit]").click()
+    held.sees(unknown)
+    held.until(lambda: held.all(".sheet .card"), "the card")
+    assert not held.all(".sheet .feedback-button")
 
 
 def test_offline_the_button_says_so(held: Phone) -> None:

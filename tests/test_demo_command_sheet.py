@@ -19,19 +19,20 @@ from promolens_demo.sheet.running import Sheet
 from promolens_demo.sheet.web import Shown, sheet_app
 
 PRODUCTS = make_catalogue(4)
+NEWCOMERS = make_catalogue(28)[24:]
 APP = "http://localhost:8000/app/"
 
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> SheetPictures:
-    for product in PRODUCTS[1:]:
+    for product in (*PRODUCTS[1:], *NEWCOMERS):
         Image.new("RGB", (8, 8)).save(tmp_path / f"{product.item_id}.png")
     return SheetPictures(tmp_path)
 
 
 @pytest.fixture
 def client(pictures: SheetPictures) -> TestClient:
-    return TestClient(sheet_app(Shown(PRODUCTS, APP, "a <note>"), pictures))
+    return TestClient(sheet_app(Shown(PRODUCTS, APP, "a <note>", NEWCOMERS), pictures))
 
 
 def test_every_link_and_picture_is_there(client: TestClient) -> None:
@@ -46,7 +47,7 @@ def test_every_link_and_picture_is_there(client: TestClient) -> None:
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         if answer.headers["content-type"].startswith("text/html"):
             todo += re.findall(r'(?:href|src)="([^"]+)"', answer.text)
-    for product in PRODUCTS:
+    for product in (*PRODUCTS, *NEWCOMERS):
         assert f"/product/{product.item_id}" in seen
         assert f"/barcode/{product.item_id}" in seen
 
@@ -55,6 +56,19 @@ def test_the_first_page_names_the_app_and_what_does_not_fit(client: TestClient) 
     text = client.get("/").text
     assert APP in text
     assert "a &lt;note&gt;" in text
+
+
+def test_what_only_the_gallery_names_stands_apart(client: TestClient) -> None:
+    taught, heading, new = client.get("/").text.partition("never trained")
+    assert heading
+    assert [f"/product/{one.item_id}" in taught for one in PRODUCTS] == [True] * 4
+    assert [f"/product/{one.item_id}" in new for one in NEWCOMERS] == [True] * 4
+    assert not any(f"/product/{one.item_id}" in taught for one in NEWCOMERS)
+
+
+def test_without_a_gallery_nothing_is_said_of_one(pictures: SheetPictures) -> None:
+    text = TestClient(sheet_app(Shown(PRODUCTS, APP), pictures)).get("/").text
+    assert "never trained" not in text
 
 
 def test_a_screen_shows_the_front_or_the_barcode_and_never_both(client: TestClient) -> None:
@@ -71,7 +85,7 @@ def test_the_arrows_go_round(client: TestClient) -> None:
         assert found is not None
         return found[1]
 
-    items = [product.item_id for product in PRODUCTS]
+    items = [product.item_id for product in (*PRODUCTS, *NEWCOMERS)]
     assert [after(item, "next") for item in items] == [*items[1:], items[0]]
     assert [after(item, "prev") for item in items] == [items[-1], *items[:-1]]
 

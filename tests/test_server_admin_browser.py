@@ -78,7 +78,7 @@ def test_decisions_on_a_phone_without_javascript(
         _click(chromium, "button.main")
         assert chromium.current_url == f"{server.url}/admin/snapshots/{number}"
         assert chromium.find_element(By.TAG_NAME, "html").get_attribute("lang") == "ko"
-        for page in ("", "/snapshots", f"/snapshots/{number}", "/review", "/bundles"):
+        for page in ("", "/snapshots", f"/snapshots/{number}", "/review", "/bundles", "/galleries"):
             chromium.get(f"{server.url}/admin{page}")
             assert _width_px(chromium) <= 360, page
         chromium.get(f"{server.url}/admin/snapshots/{number}")

@@ -37,13 +37,24 @@ from promolens_server.factory import create_app
 from promolens_server.services import open_services
 from server_support import config_for
 
-PAGES = ["", "/snapshots", "/snapshots/1", "/chains/cu", "/review", "/bundles", "/anything/else"]
+PAGES = [
+    "",
+    "/snapshots",
+    "/snapshots/1",
+    "/chains/cu",
+    "/review",
+    "/bundles",
+    "/galleries",
+    "/anything/else",
+]
 FORMS = [
     "/logout",
     "/review",
     "/snapshots/1/approve",
     "/chains/cu/rollback",
     "/bundles/stable/share",
+    "/galleries/stable/share",
+    "/galleries/stable/rollback",
 ]
 
 

@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -25,13 +26,19 @@ from admin_support import (
     propose_links,
     publish_cu,
 )
+from bundle_files import write_bundle
 from bundle_store_support import WHEN, Publish
 from catalog_support import NOW, make_offer, stage_crawl
+from gallery_files import gallery_bytes, write_gallery
 from promolens_catalog import link_review, publishing, snapshots
 from promolens_catalog.chains import Chain
 from promolens_catalog.database import Database, open_database
+from promolens_runtime.manifest import Manifest
+from promolens_runtime.signing import generate_key
 from promolens_server.bundles import channels
-from promolens_server.bundles.store import ArtefactStore
+from promolens_server.bundles.galleries import publish_gallery
+from promolens_server.bundles.publishing import Order, publish_bundle
+from promolens_server.bundles.store import BUNDLES, GALLERIES, ArtefactStore
 from promolens_server.config import LimitsConfig
 from promolens_server.factory import create_app
 from promolens_server.services import Services, open_services
@@ -92,7 +99,7 @@ def test_the_overview_says_what_waits(browser: Browser, catalog: Database) -> No
 
 
 def test_an_empty_catalog_has_pages_too(browser: Browser) -> None:
-    for path in ("", "/snapshots", "/chains/cu", "/review", "/bundles"):
+    for path in ("", "/snapshots", "/chains/cu", "/review", "/bundles", "/galleries"):
         assert browser.get(f"/admin{path}").status_code == 200
     assert "Nothing waits for you." in browser.get("/admin").text
 
@@ -429,6 +436,63 @@ def test_going_back_to_the_release_before(
     back = store.change_channel("stable", lambda now: channels.publish(
         now, store.release(store.releases()[0].id), 100, WHEN, "min"))  # fmt: skip
     assert back.current.version == 2  # type: ignore[union-attr]
+
+
+# ---- galleries
+
+
+@pytest.fixture
+def galleries(
+    tmp_path: Path, tiny_model_bytes: bytes, tiny_manifest_template: Manifest, keys: Any
+) -> ArtefactStore:
+    """A store in which gallery 1 is offered to all phones and gallery 2 to a tenth."""
+    key = generate_key()
+    manifest = replace(tiny_manifest_template, delegated_keys={"gallery": key.public})
+    bundle = write_bundle(tmp_path / "with-key", manifest, tiny_model_bytes, keys.own)
+    stores = [ArtefactStore(tmp_path / "store", kind) for kind in (GALLERIES, BUNDLES)]
+    publish_bundle(stores[1], bundle, keys.own.public, Order("stable", 100, "min", False), WHEN)
+    described = Manifest.from_bytes((bundle / "manifest.json").read_bytes())
+    for version, percent in ((1, 100), (2, 10)):
+        files = gallery_bytes(np.random.default_rng(version).normal(size=(5, 8)))
+        made = write_gallery(tmp_path / f"g{version}", described, files, key, version=version)
+        order = Order("stable", percent, "min", False)
+        publish_gallery(stores[0], stores[1], made, keys.own.public, order, WHEN)
+    return stores[0]
+
+
+def test_a_gallerys_rollout_is_steered_stopped_and_taken_back(
+    browser: Browser, other: Browser, galleries: ArtefactStore, log: Any
+) -> None:
+    assert "Galleries being rolled out: 1" in browser.get("/admin").text
+    page = "/admin/galleries"
+    seen = fields_of(other.get(page).text, f"{page}/stable/share")
+    answer = browser.submit(page, f"{page}/stable/share", percent="40")
+    assert (answer.status_code, answer.headers["location"]) == (303, page)
+    state = galleries.channel("stable")
+    assert (state.percent, state.deeds[-1].by) == (40, "admin:min")
+    assert "stable: 40 % now." in browser.get(page).text
+    assert other.post(f"{page}/stable/share", seen | {"percent": "100"}).status_code == 409
+    assert browser.submit(page, f"{page}/stable/share", percent="101").status_code == 422
+    assert browser.submit(page, f"{page}/stable/rollback").status_code == 303
+    stopped = galleries.channel("stable")
+    assert (stopped.candidate, stopped.current.version) == (None, 1)  # type: ignore[union-attr]
+    assert [one["action"] for one in log if "action" in one] == [
+        "gallery-rollout", "gallery-rollback",
+    ]  # fmt: skip
+
+
+def test_the_page_of_galleries_names_the_model_that_each_needs(
+    browser: Browser, galleries: ArtefactStore
+) -> None:
+    newest = galleries.releases()[0]
+    assert newest.model_sha256 is not None
+    html = browser.get("/admin/galleries?lang=en").text
+    assert f"<code>{newest.model_sha256[:12]}</code>" in html
+    assert f"/v1/galleries/files/{newest.id}/manifest.json" in html
+    assert "Model needed" in html
+    assert "/v1/bundles/files" not in html, "bundles have a page of their own"
+    assert 'aria-current="page">갤러리' in browser.get("/admin/galleries?lang=ko").text
+    assert newest.id[:12] not in browser.get("/admin/bundles").text
 
 
 # ---- trouble

@@ -30,6 +30,7 @@ from promolens_training.embedding.recipes import (
     embedding_recipe_named,
 )
 from promolens_training.embedding.sampler import balanced_batch, rows_by_class
+from promolens_training.embedding.views import ViewPlan
 from promolens_training.embedding.whitening import (
     Affine,
     discriminant_whitening,
@@ -63,6 +64,18 @@ def test_a_batch_is_named_by_its_seed() -> None:
 def test_every_class_is_drawn_in_the_long_run() -> None:
     seen = {int(LABELS[row]) for seed in range(40) for row in drawn(seed, 2, 1) if row < 100}
     assert seen == set(range(6))
+
+
+@given(st.integers(0, 10_000))
+def test_look_alikes_are_drawn_together(seed: int) -> None:
+    """Six classes in families of 0 1 2, 3 4 and 5: two of a family at a time, four classes."""
+    families = np.array([7, 7, 7, 3, 3, 9])
+    pools = [(rows_by_class(LABELS), 1)]
+    rows = balanced_batch(pools, np.arange(6), 4, [7, seed], families, 2)
+    met = np.bincount(families[LABELS[rows]], minlength=10)
+    assert len(set(LABELS[rows])) == len(rows) == 4
+    assert max(met) == 2
+    assert min(met[3], met[7]) >= 1, "two full families at most leave out the class that is alone"
 
 
 def test_one_class_is_refused() -> None:
@@ -174,7 +187,16 @@ def product_pictures(classes: int = 12, photos: int = 10) -> ProductPictures:
     labels = np.repeat(np.arange(classes), photos)
     shown = tuple(Photo(Path(f"/shown/{name}.jpg"), name, is_gallery=True) for name in names)
     target = np.arange(classes) < classes - 2
-    return ProductPictures(Path("/"), names, taken, labels, shown, np.arange(classes), target)
+    return ProductPictures(
+        Path("/"), names, taken, labels, shown, np.arange(classes), target, np.arange(classes)
+    )
+
+
+def test_many_pictures_get_fewer_views_each() -> None:
+    assert ViewPlan.within(40_000, 964, 81) == ViewPlan()
+    plan = ViewPlan.within(40_000, 4_500, 1_500)
+    assert (plan.photo, plan.catalogue, plan.pasted) == (1, 6, 12)
+    assert len(plan.rows(4_500, 1_500)) <= 40_000
 
 
 def test_every_target_class_is_unseen_once_and_never_trained_on_then() -> None:

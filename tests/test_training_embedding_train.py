@@ -57,6 +57,31 @@ def draw_dataset(root: Path) -> None:
     (root / "photos.csv").write_text("\n".join(rows) + "\n", "utf-8")
 
 
+def test_catalogue_pictures_may_be_listed_with_the_products(tmp_path: Path) -> None:
+    draw_dataset(tmp_path)
+    rows = (tmp_path / "photos.csv").read_text("utf-8").splitlines()
+    kept = [row for row in rows if not row.startswith("catalogue")]
+    kept = [
+        row + (",split" if not n else ",test" if "-3.png" in row else ",train")
+        for n, row in enumerate(kept)
+    ]
+    (tmp_path / "photos.csv").write_text("\n".join(kept) + "\n", "utf-8")
+    products = [f"product{n},family{n // 3},catalogue-{n}-0.png" for n in range(6)]
+    listed = "\n".join(["label,parent,picture", *products]) + "\n"
+    (tmp_path / "products.csv").write_text(listed, "utf-8")
+    found = load_product_pictures(tmp_path)
+    assert [photo.path.name for photo in found.catalogue] == [
+        f"catalogue-{n}-0.png" for n in range(6)
+    ]
+    assert found.families.tolist() == [0, 0, 0, 1, 1, 1]
+    assert len(found.photos) == 24
+    without = load_product_pictures(tmp_path, with_test=False)
+    assert {photo.path.stem[-1] for photo in without.photos} == {"0", "1", "2"}
+    (tmp_path / "catalogue-4-0.png").unlink()
+    with pytest.raises(InputError, match="picture of product4"):
+        load_product_pictures(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("products")

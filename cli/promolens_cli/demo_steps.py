@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promolens_cli.demo_filling import PRODUCTS
-from promolens_runtime.errors import BundleError, InputError
+from promolens_runtime.errors import BundleError, InputError, PromolensError
 
 if TYPE_CHECKING:
     from promolens_demo.catalogue import Product
@@ -150,12 +150,7 @@ class Steps:
         """Return the invented products that the bundle knows, and what is to be said of them."""
         from promolens_demo.catalogue import make_catalogue, max_products
 
-        known = {
-            code
-            for entry in bundle.manifest.models
-            for label in bundle.labels(entry)
-            for code in label.barcodes
-        }
+        known = _taught(bundle)
         found = [one for one in make_catalogue(max_products()) if one.barcode in known]
         if found:
             return found, None
@@ -163,6 +158,48 @@ class Steps:
             f"the recogniser {bundle.manifest.bundle_id} knows none of the invented products; "
             "for one that does: make demo OUT=demo_assets"
         )
+
+    def newcomers(self, bundle: Bundle) -> tuple[Product, ...]:
+        """Return products that the shops sell and the bundle was not taught, for a gallery.
+
+        None, with a line that says why, where this machine can make no gallery for the bundle.
+        """
+        from promolens_cli.demo_gallery import signing_key_of
+        from promolens_demo.newcomers import newcomers
+
+        try:
+            signing_key_of(bundle)
+        except PromolensError as error:
+            _say("gallery", f"left out: {error}")
+            return ()
+        return newcomers(_FRONTS, _taught(bundle))
+
+    def gallery(
+        self, bundle: Bundle, products: Sequence[Product], pictures: SheetPictures
+    ) -> Sequence[Product]:
+        """Offer a gallery of these products, unless that is done; returns what it names.
+
+        A recogniser does without one, so nothing that is wrong with it ends the demo.
+        """
+        from promolens_cli import demo_gallery
+        from promolens_server.bundles.store import GALLERIES, ArtefactStore
+
+        if not products:
+            return ()
+        bundles = ArtefactStore(self.state / _STORE)
+        store = ArtefactStore(self.state / _STORE, GALLERIES)
+        folder, database = self.state / "gallery", self.state / _CATALOG
+        try:
+            if demo_gallery.is_offered(folder, bundle, store, products):
+                _say("gallery", f"{len(products)} products, to all phones already")
+                return products
+            version = demo_gallery.make_gallery(folder, database, bundle, products, pictures)
+            demo_gallery.offer_gallery(folder, bundle, store, bundles, self.now)
+        except PromolensError as error:
+            _say("gallery", f"not offered: {error}")
+            return ()
+        _say("gallery", f"version {version}, {len(products)} products from one picture each")
+        return products
 
     def pictures(self, products: Sequence[Product]) -> SheetPictures:
         """Draw what was not drawn yet."""
@@ -202,6 +239,16 @@ class Steps:
                 write_fronts(folder, count)
             except OSError as error:
                 _say("fronts", f"not drawn ({error.strerror}); the app shows letters instead")
+
+
+def _taught(bundle: Bundle) -> set[str]:
+    """Return the barcodes of the products that a bundle knows."""
+    return {
+        code
+        for entry in bundle.manifest.models
+        for label in bundle.labels(entry)
+        for code in label.barcodes
+    }
 
 
 def _say(step: str, words: str) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ from promolens_runtime.errors import BundleError, InputError
 
 if TYPE_CHECKING:
     from promolens_retrieval.gallery.artefact import Draft, WrittenGallery
-    from promolens_retrieval.gallery.build import BuildReport
+    from promolens_retrieval.gallery.build import BuildReport, Read, Refused
+    from promolens_retrieval.gallery.pictures import CataloguePicture
     from promolens_retrieval.gallery.products import Product
     from promolens_retrieval.index import VectorIndex
     from promolens_runtime.bundle import Bundle
@@ -29,14 +31,15 @@ _SHOWN = 10
 def build(args: argparse.Namespace) -> int:
     """Embed catalogue pictures and write the gallery."""
     from promolens_retrieval.gallery import build as building
-    from promolens_retrieval.gallery.pictures import find_pictures
     from promolens_training.progress import progress
 
-    pictures = find_pictures(args.pictures, _products(args))
     bundle, embedder = _opened(args)
-    with _index(args, embedder) as index:
-        with progress("Embedding", len(pictures)) as bar:
-            report = building.build(index, embedder, pictures, done=bar.advance)
+    with _found(args, bundle) as found, _index(args, embedder) as index:
+        with progress("Embedding", len(found.pictures)) as bar:
+            report = building.build(
+                index, embedder, found.pictures, read=found.read, done=bar.advance
+            )
+        report = replace(report, refused=(*found.missing, *report.refused))
         pairs = building.alike(index)
         written = _write(args, index, bundle, embedder)
     for one, other, cosine in pairs[:_SHOWN]:
@@ -86,6 +89,34 @@ def verify(args: argparse.Namespace) -> int:
             f"bundle; {manifest.products} products, {manifest.count} pictures"
         )
     return 0
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Pictures to build from, what is missing, and how they are decoded (None: right here)."""
+
+    pictures: Sequence[CataloguePicture]
+    missing: tuple[Refused, ...] = ()
+    read: Read | None = None
+
+
+@contextmanager
+def _found(args: argparse.Namespace, bundle: Bundle) -> Iterator[_Found]:
+    from promolens_retrieval.gallery.pictures import find_pictures
+
+    if not args.from_catalog:
+        yield _Found(find_pictures(args.pictures, _products(args)))
+        return
+    if args.products is not None:
+        raise InputError(
+            "Expected --products or --from-catalog. Received both. Leave one out: the catalog "
+            "names its products itself."
+        )
+    from promolens_cli.gallery_catalog import fetched, guarded_reading
+
+    found = fetched(args)
+    with guarded_reading(bundle) as read:
+        yield _Found(found.pictures, found.missing, read)
 
 
 def _assets(bundle: Path) -> Path:

@@ -68,6 +68,8 @@ class SourceConfig:
         visit_window: `0400-0845` (UTC), where crawls must be planned within a shop's hours.
         schedule: when the daemon crawls it.
         thresholds: where its crawls are held; `None` takes the chain's own.
+        pictures: `https://host` of each host that `promolens gallery build --from-catalog` may
+            fetch the chain's pictures from; a crawl never fetches any.
     """
 
     chain: Chain
@@ -80,10 +82,13 @@ class SourceConfig:
     visit_window: VisitWindow | None = None
     schedule: SchedulePlan = field(default_factory=SchedulePlan)
     thresholds: Thresholds | None = None
+    pictures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.home:
             _check_home(self.home)
+        for host in self.pictures:
+            _check_home(host, "pictures")
         if self.page_size is not None and not 1 <= self.page_size <= 500:
             raise ValueError(f"page_size must be within 1..500, not {self.page_size}")
         if self.delay_s is not None:
@@ -93,8 +98,8 @@ class SourceConfig:
 
     @property
     def is_loopback(self) -> bool:
-        """Say whether the source is a stand-in on this machine."""
-        return bool(self.home) and is_loopback(self.home)
+        """Say whether the source, its pictures included, is a stand-in on this machine."""
+        return bool(self.home) and all(map(is_loopback, (self.home, *self.pictures)))
 
 
 @dataclass(frozen=True)
@@ -280,14 +285,14 @@ def _thresholds(chain: Chain, table: Mapping[str, Any], where: str) -> Threshold
     return replace(own, **{name: getattr(changed, name) for name in table})
 
 
-def _check_home(home: str) -> None:
+def _check_home(home: str, name: str = "home") -> None:
     try:
         host_of(home)
         parts = urlsplit(home)
     except (NotAllowedError, ValueError):
-        raise ValueError(f"home must be https://host or http://host, not {home[:80]!r}") from None
+        raise ValueError(f"{name} must be https://host or http://host, not {home[:80]!r}") from None
     if parts.path or parts.query or parts.fragment:
-        raise ValueError(f"home must end with the host, without a path, not {home[:80]!r}")
+        raise ValueError(f"{name} must end with the host, without a path, not {home[:80]!r}")
 
 
 def _check_delay(name: str, delay_s: float, *, live: bool) -> None:

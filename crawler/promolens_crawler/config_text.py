@@ -66,6 +66,7 @@ enabled = false
 # acknowledged = {acknowledged}
 # transport = "http"        # or "browser": slower, the way a person's browser gets the rows
 # delay_s = 2.0             # more than min_delay_s, for this host
+# pictures = ["https://..."]  # hosts that `gallery build --from-catalog` may fetch pictures from
 {more}"""
 _MORE: dict[Chain, str] = {
     Chain.GS25: '# visit_window = "0400-0845"  # UTC: the hours that its robots.txt asks for\n',

@@ -32,9 +32,7 @@ class EmbeddingSpec:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> EmbeddingSpec:
         """Read `embedding` of a model."""
-        return cls(
-            value["normalised"], tuple(value["prefixes"]), value["catalogue_offset_file"]
-        )
+        return cls(value["normalised"], tuple(value["prefixes"]), value["catalogue_offset_file"])
 
     def to_json(self) -> dict[str, Any]:
         """Return `embedding` of a model."""
@@ -46,8 +44,8 @@ class EmbeddingSpec:
 
     def check_width(self, width: int) -> None:
         """Raises BundleError unless the prefixes rise and end at the width of the embedding."""
-        rising = all(one < other for one, other in zip(self.prefixes, self.prefixes[1:]))
-        if not rising or self.prefixes[-1:] != (width,):
+        rising = tuple(sorted(set(self.prefixes)))
+        if self.prefixes != rising or self.prefixes[-1:] != (width,):
             raise BundleError(
                 f"Expected prefixes that rise to {width}, the width of the embedding. Received "
                 f"{list(self.prefixes)}. Export the bundle again."

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 from promolens_runtime.bundle import check_signature, checked_labels
 from promolens_runtime.canonical import canonical_json, parse_json
+from promolens_runtime.embedder import catalogue_offset
 from promolens_runtime.errors import BundleError
 from promolens_runtime.folder import locate, read_file, read_listed, stray_problems
 from promolens_runtime.golden import Golden, read_golden_json, read_golden_npz
 from promolens_runtime.manifest import MANIFEST_FILE, Manifest, ModelEntry, schema_problems
-from promolens_runtime.embedder import catalogue_offset
 from promolens_runtime.model_file import (
     Network,
     golden_problems,

@@ -6,6 +6,9 @@ Called again, it embeds only what is new. A picture belongs to the product that 
 folder names: a label, item id or barcode of products.csv (docs/gallery.md). With --photos, labelled
 photos of some of the products set when an answer counts.
 
+With --from-catalog, `build` fetches the pictures itself: one of each product that the catalog has on
+offer, only from hosts that the crawler's configuration allows (docs/crawling-manners.md).
+
 `publish` copies a gallery into the bundle store, verifies the copy against the bundle that the
 channel offers, and offers it to all phones or to a share of them. `rollout`, `rollback`, `releases`
 and `prune` do what they do for bundles (docs/bundle-delivery.md).
@@ -13,6 +16,7 @@ and `prune` do what they do for bundles (docs/bundle-delivery.md).
 examples:
   promolens gallery build demo_data/catalogue --photos demo_data
   promolens gallery build november/ --products november/products.csv --bundle android_assets
+  promolens gallery build pictures/ --from-catalog --config crawl.toml
   promolens gallery add shelf1.jpg shelf2.jpg --product 8801234567893
   promolens gallery verify
   promolens gallery publish --store /srv/bundles --rollout 10
@@ -43,6 +47,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         actions, "build", "embed catalogue pictures", "build demo_data/catalogue --photos demo_data"
     )
     build.add_argument("pictures", type=Path, help="folder with catalogue pictures")
+    build.add_argument(
+        "--from-catalog",
+        action="store_true",
+        help="first fetch into the folder one picture of each product that is on offer",
+    )
+    build.add_argument(
+        "--config", type=Path, metavar="TOML", help="of --from-catalog (crawl.toml if it is there)"
+    )
     build.add_argument(
         "--products", type=Path, metavar="CSV", help="default: products.csv there or one folder up"
     )

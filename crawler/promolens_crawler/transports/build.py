@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urljoin
 
+from promolens_catalog.chains import Chain
 from promolens_crawler.archive import Archive
 from promolens_crawler.backoff import TransientError, try_again
 from promolens_crawler.config import CrawlerConfig, TransportName
-from promolens_crawler.errors import FetchFailedError
+from promolens_crawler.errors import FetchFailedError, NotAllowedError
 from promolens_crawler.manners import Clock, Gate, Pace, host_of
 from promolens_crawler.pages import Request
 from promolens_crawler.robots import RobotsRules, read_robots, unreadable
@@ -31,8 +33,28 @@ def gate_for(config: CrawlerConfig, site: Site, clock: Clock | None = None) -> G
         NotAllowedError: it is not.
     """
     config.source(site.chain)
-    clock = clock or Clock()
-    host, delay_s = host_of(home_of(config, site)), config.delay_s(site.chain)
+    host = host_of(home_of(config, site))
+    return _gate(config, {host: config.delay_s(site.chain)}, clock or Clock())
+
+
+def picture_gate(config: CrawlerConfig, chain: Chain, clock: Clock) -> Gate:
+    """Return a gate that lets through to the hosts of a chain's pictures alone.
+
+    Raises:
+        NotAllowedError: the source is switched off, or names no host of pictures.
+    """
+    source = config.source(chain)
+    if not source.pictures:
+        raise NotAllowedError(
+            f"Expected a source whose pictures may be fetched. Received {chain}, which names no "
+            "host of pictures. Read docs/crawling-manners.md, then set pictures in "
+            f"[sources.{chain}]."
+        )
+    delay_s = config.delay_s(chain)
+    return _gate(config, {host_of(one): delay_s for one in source.pictures}, clock)
+
+
+def _gate(config: CrawlerConfig, delays_s: Mapping[str, float], clock: Clock) -> Gate:
     pace = Pace(config.archive / PACE_FOLDER, clock)
 
     def fetch_robots(url: str) -> RobotsRules:
@@ -45,12 +67,12 @@ def gate_for(config: CrawlerConfig, site: Site, clock: Clock | None = None) -> G
                 clock.sleep,
             )
         except FetchFailedError as error:
-            raise unreadable(host, _received(error)) from error
+            raise unreadable(host_of(url), _received(error)) from error
         finally:
             wire.close()
-        return read_robots(reply.status, reply.body, host)
+        return read_robots(reply.status, reply.body, host_of(url))
 
-    gate = Gate({host: delay_s}, fetch_robots, pace, clock)
+    gate = Gate(delays_s, fetch_robots, pace, clock)
     return gate
 
 

@@ -35,6 +35,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEP_METHOD = frozenset({307, 308})
 # What a list can come as. An image, a font or a film is never read, whatever the address promised.
 _TEXT_TYPES = ("text/", "application/json", "application/xhtml+xml", "application/xml")
+# What a catalogue picture can come as (`pictures.py`); a crawl never asks for these.
+PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/bmp")
 # Other encodings would need libraries whose reading has no limit.
 _HEADERS = {
     "Accept": "text/html,application/xhtml+xml,application/json;q=0.9,text/*;q=0.8",
@@ -62,19 +64,28 @@ class Reply:
 class Wire:
     """A client with its own cookies; one request at a time."""
 
-    def __init__(self, agent: str, limits: Limits, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        agent: str,
+        limits: Limits,
+        now: Callable[[], datetime],
+        types: tuple[str, ...] = _TEXT_TYPES,
+    ) -> None:
         """Open no connection yet.
 
         Args:
             agent: the user agent.
             now: what a `Retry-After` date is compared with.
+            types: beginnings of the content types that are read.
         """
-        self._limits, self._now = limits, now
+        self._limits, self._now, self._types = limits, now, types
         self._session = requests.Session()
         # Neither proxies nor .netrc of the environment: we come as who we are.
         self._session.trust_env = False
         self._session.headers.clear()
         self._session.headers.update(_HEADERS | {"User-Agent": agent})
+        if types is not _TEXT_TYPES:
+            self._session.headers["Accept"] = ",".join(types)
         self._adapter = DeadlineAdapter()
         self._session.mount("http://", self._adapter)
         self._session.mount("https://", self._adapter)
@@ -155,10 +166,14 @@ class Wire:
 
     def _check_type(self, url: str, content_type: str) -> None:
         kind = content_type.partition(";")[0].strip().lower()
-        if kind and not kind.startswith(_TEXT_TYPES):
+        if kind and not kind.startswith(self._types):
+            lists = self._types is _TEXT_TYPES
+            expected, things = (
+                ("text, HTML or JSON", "lists") if lists else ("a JPEG, PNG or WebP", "pictures")
+            )
             raise FetchFailedError(
-                f"Expected text, HTML or JSON at {url}. Received content type {kind[:60]!r}. "
-                "Look at the address: lists are never of that type."
+                f"Expected {expected} at {url}. Received content type {kind[:60]!r}. "
+                f"Look at the address: {things} are never of that type."
             )
 
     def _read(self, answer: requests.Response, url: str) -> bytes:

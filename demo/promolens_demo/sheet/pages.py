@@ -20,15 +20,17 @@ _HEAD = """<!DOCTYPE html>
 """
 
 
-def overview(products: Sequence[Product], app: str, note: str | None) -> str:
+def overview(
+    products: Sequence[Product], newcomers: Sequence[Product], app: str, note: str | None
+) -> str:
     """Return the first page.
 
     Args:
+        newcomers: products that only a gallery names, under a heading of their own.
         app: the app's address as the phone opens it; its code is at `/qr.svg`.
         note: what does not fit between the products and the bundle, said at the top.
     """
     said = f'<p class="note">{escape(note)}</p>' if note else ""
-    cards = "\n".join(_card(product) for product in products)
     return f"""{_HEAD.format(title="비춰 볼 상품 · Products to scan")}<body class="overview">
 <header>
 <div class="words">
@@ -50,10 +52,8 @@ def overview(products: Sequence[Product], app: str, note: str | None) -> str:
 </header>
 {said}
 <main>
-<ul class="grid">
-{cards}
-</ul>
-</main>
+{_grid(products)}
+{_of_gallery(newcomers)}</main>
 <footer>모든 상표와 상품은 지어낸 것입니다.
 <span lang="en" class="en">All brands and products are invented.</span></footer>
 </body>
@@ -120,6 +120,22 @@ def paper(products: Sequence[Product]) -> str:
 </body>
 </html>
 """
+
+
+def _of_gallery(newcomers: Sequence[Product]) -> str:
+    if not newcomers:
+        return ""
+    return f"""<section class="newcomers">
+<h2>갤러리가 알아보는 상품: 학습한 적이 없어요</h2>
+<p lang="en" class="en">Named by the gallery: never trained, known from one picture each</p>
+{_grid(newcomers)}
+</section>
+"""
+
+
+def _grid(products: Sequence[Product]) -> str:
+    cards = "\n".join(_card(product) for product in products)
+    return f'<ul class="grid">\n{cards}\n</ul>'
 
 
 def _card(product: Product) -> str:

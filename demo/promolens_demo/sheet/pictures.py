@@ -30,14 +30,18 @@ class SheetPictures:
 
     def png(self, product: Product) -> bytes:
         """Return a product on white ground, PNG, 600 x 600 pixels; drawn at the first call."""
+        return self.file(product).read_bytes()
+
+    def file(self, product: Product) -> Path:
+        """Return where that picture lies; drawn at the first call."""
         with self._lock:
             found = self._found(product)
             if found is not None:
-                return found.read_bytes()
-            data = _draw(product)
+                return found
+            drawn = self._kept / _name(product)
             self._kept.mkdir(parents=True, exist_ok=True)
-            write_bytes(self._kept / _name(product), data)
-            return data
+            write_bytes(drawn, _draw(product))
+            return drawn
 
     def _found(self, product: Product) -> Path | None:
         places = [self._kept / _name(product)]

@@ -38,18 +38,21 @@ class Shown:
         products: at least one.
         app: the app's address as the phone opens it.
         note: what to say at the top, or `None`.
+        newcomers: further ones, which only a gallery names.
     """
 
     products: Sequence[Product]
     app: str
     note: str | None = None
+    newcomers: Sequence[Product] = ()
 
 
 def sheet_app(shown: Shown, pictures: SheetPictures) -> Starlette:
     """Return the application that serves the sheet."""
-    products = tuple(shown.products)
+    products = (*shown.products, *shown.newcomers)
     places = {product.item_id: place for place, product in enumerate(products)}
     codes = {product.barcode for product in products}
+    first = overview(shown.products, shown.newcomers, shown.app, shown.note)
 
     def page(*, barcode: bool) -> Callable[[Request], Response]:
         def answer(request: Request) -> Response:
@@ -68,7 +71,7 @@ def sheet_app(shown: Shown, pictures: SheetPictures) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/", lambda _: _html(overview(products, shown.app, shown.note))),
+            Route("/", lambda _: _html(first)),
             Route("/product/{item_id}", page(barcode=False)),
             Route("/barcode/{item_id}", page(barcode=True)),
             Route("/print", lambda _: _html(paper(products))),

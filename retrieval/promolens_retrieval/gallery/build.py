@@ -19,7 +19,7 @@ from promolens_retrieval.index import VectorIndex
 from promolens_retrieval.spaces import Space
 from promolens_runtime.errors import ImageError, InputError
 from promolens_runtime.images import load_rgb
-from promolens_runtime.quality import QualityGate, quality_problem
+from promolens_runtime.quality import quality_problem
 
 CATALOGUE, ADDED = "catalogue", "added"
 _ORIGIN, _OFFSET = "origin", "catalogue_offset"
@@ -29,6 +29,8 @@ ALIKE = 0.995
 
 Done = Callable[[int], object]
 Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+# A picture's file -> upright RGB pixels [h, w, 3], and what makes them no good to match, or None.
+Read = Callable[[Path], tuple[NDArray[np.uint8], str | None]]
 
 
 class Embeds(Protocol):
@@ -82,14 +84,17 @@ def build(
     embedder: Embeds,
     pictures: Sequence[CataloguePicture],
     *,
-    gate: QualityGate | None = None,
+    read: Read | None = None,
     done: Done = lambda count: None,
 ) -> BuildReport:
     """Bring the catalogue pictures of a space in line with `pictures`.
 
     A picture is known by the SHA-256 of its file and by the catalogue offset that its vector has,
-    so a second build embeds only new ones. Pictures that were added by hand (`add`) stay. Work is stored in batches: what a crash interrupts goes on
-    where it stopped.
+    so a second build embeds only new ones. Pictures that were added by hand (`add`) stay. Work is
+    stored in batches: what a crash interrupts goes on where it stopped.
+
+    Args:
+        read: how files are decoded; None decodes here, which is for pictures of one's own.
 
     Raises:
         InputError: no picture can be used, or a product id is used twice.
@@ -104,7 +109,7 @@ def build(
         if _is_same(stored.get(entry.image_id), entry):
             kept += 1
         else:
-            vector = _embedded(embedder.embed_catalogue, picture.path, gate, refused)
+            vector = _embedded(embedder.embed_catalogue, picture.path, read or _read, refused)
             if vector is not None:
                 batch.append((entry, vector))
                 embedded += 1
@@ -127,8 +132,6 @@ def add(
     embedder: Embeds,
     photos: Sequence[Path],
     product: Product,
-    *,
-    gate: QualityGate | None = None,
 ) -> BuildReport:
     """Add photos of one product by hand; they stay when the catalogue is built again.
 
@@ -140,7 +143,7 @@ def add(
     refused: list[Refused] = []
     batch: list[tuple[Entry, NDArray[np.float32]]] = []
     for content, path in {_sha256(path): path for path in photos}.items():
-        vector = _embedded(embedder.embed, path, gate, refused)
+        vector = _embedded(embedder.embed, path, _read, refused)
         if vector is not None:
             name = f"{content}.{_short(product.item_id)}"
             batch.append((_entry(name, product, ADDED), vector))
@@ -196,9 +199,7 @@ def _stored(index: VectorIndex, origin: str) -> dict[str, Entry]:
     return {one.image_id: one for one in entries if origin in one.attributes.get(_ORIGIN, ())}
 
 
-def _entry(
-    content: str, product: Product, origin: str, offset: tuple[str, ...] = ()
-) -> Entry:
+def _entry(content: str, product: Product, origin: str, offset: tuple[str, ...] = ()) -> Entry:
     about = {**product.attributes(), _ORIGIN: (origin,)}
     return Entry(content, product.item_id, 0, {**about, _OFFSET: offset} if offset else about)
 
@@ -217,17 +218,20 @@ def _is_same(stored: Entry | None, entry: Entry) -> bool:
     return old == new and offsets[0] == offsets[1]
 
 
+def _read(path: Path) -> tuple[NDArray[np.uint8], str | None]:
+    pixels = load_rgb(path)
+    return pixels, quality_problem(pixels)
+
+
 def _embedded(
-    embed: Embed, path: Path, gate: QualityGate | None, refused: list[Refused]
+    embed: Embed, path: Path, read: Read, refused: list[Refused]
 ) -> NDArray[np.float32] | None:
     try:
-        pixels = load_rgb(path)
+        pixels, problem = read(path)
     except ImageError as error:
-        refused.append(Refused(path, str(error)))
-        return None
-    problem = quality_problem(pixels, gate)
-    if problem is not None:
-        refused.append(Refused(path, problem))
+        pixels, problem = None, str(error)
+    if pixels is None or problem is not None:
+        refused.append(Refused(path, problem or "no picture"))
         return None
     return embed(pixels)
 

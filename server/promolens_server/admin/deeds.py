@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -42,11 +42,12 @@ class Deeds:
 
     Attributes:
         db: the catalog, for writing.
+        stores: of bundles and of galleries, by kind.
         who: id of the token.
     """
 
     db: Database
-    store: ArtefactStore | None
+    stores: Mapping[str, ArtefactStore | None]
     who: str
     now: datetime
 
@@ -97,31 +98,40 @@ class Deeds:
         key = "did_accept_link" if accept else "did_reject_link"
         return Message(key, {"moved": done.moved})
 
-    def set_share(self, channel: str, percent: int, revision: int) -> Message:
+    def set_share(self, kind: str, channel: str, percent: int, revision: int) -> Message:
         """Offer a candidate to another share of the phones. Raises TakenError, InputError."""
-        self._change(
-            channel, revision, lambda state: channels.rollout(state, percent, self.now, self._by)
+        store = self._changed(
+            kind,
+            channel,
+            revision,
+            lambda state: channels.rollout(state, percent, self.now, self._by),
         )
-        self._note("bundle-rollout", channel=channel, percent=percent)
+        self._note(f"{store.noun}-rollout", channel=channel, percent=percent)
         return Message("did_share", {"channel": channel, "percent": percent})
 
-    def roll_bundle_back(self, channel: str, revision: int) -> Message:
+    def roll_release_back(self, kind: str, channel: str, revision: int) -> Message:
         """Stop offering the newest release of a channel. Raises TakenError, InputError."""
-        self._change(channel, revision, lambda state: channels.rollback(state, self.now, self._by))
-        self._note("bundle-rollback", channel=channel)
-        return Message("did_bundle_rollback", {"channel": channel})
+        store = self._changed(
+            kind, channel, revision, lambda state: channels.rollback(state, self.now, self._by)
+        )
+        self._note(f"{store.noun}-rollback", channel=channel)
+        return Message("did_release_rollback", {"channel": channel})
 
     @property
     def _by(self) -> str:
         return f"admin:{self.who}"
 
-    def _change(self, channel: str, revision: int, change: Callable[[Channel], Channel]) -> None:
-        if self.store is None:
+    def _changed(
+        self, kind: str, channel: str, revision: int, change: Callable[[Channel], Channel]
+    ) -> ArtefactStore:
+        store = self.stores[kind]
+        if store is None:
             raise InputError("Expected a bundle store. Received none. Set PROMOLENS_BUNDLE_STORE.")
         try:
-            self.store.change_channel(channel, change, expected_revision=revision)
+            store.change_channel(channel, change, expected_revision=revision)
         except ConflictError as error:
             raise TakenError(str(error)) from error
+        return store
 
     def _unless_taken(self, deed: Callable[[], T], still_open: Callable[[], bool]) -> T:
         """Do it; where that is refused because it is decided already, say so."""

@@ -38,12 +38,16 @@ class SourceLine:
 
 @dataclass(frozen=True)
 class Overview:
-    """The first page."""
+    """The first page.
+
+    Attributes:
+        rolling_out: kind of artefact to how many are on their way to some of the phones.
+    """
 
     version: int
     sources: tuple[SourceLine, ...]
     to_review: int
-    rolling_out: tuple[str, ...]
+    rolling_out: Mapping[str, int]
 
     @property
     def held(self) -> list[Snapshot]:
@@ -93,14 +97,14 @@ class ReviewPage:
 
 
 @dataclass(frozen=True)
-class BundlesPage:
-    """Channels and releases; both `None` and empty without a store."""
+class ReleasesPage:
+    """Channels and releases of bundles or of galleries; `None` and empty without a store."""
 
     channels: Mapping[str, Channel] | None
     releases: tuple[Release, ...] = ()
 
 
-def overview(db: Database, store: ArtefactStore | None) -> Overview:
+def overview(db: Database, stores: Sequence[ArtefactStore | None]) -> Overview:
     """Return what the first page shows."""
     states = {one.chain: one for one in snapshots.sources(db)}
     held = snapshots.held_snapshots(db)
@@ -113,8 +117,11 @@ def overview(db: Database, store: ArtefactStore | None) -> Overview:
         for chain in Chain
         if not CHAINS[chain].historic or states[chain].state != "never"
     )
-    channels = {} if store is None else {name: store.channel(name) for name in CHANNELS}
-    rolling = tuple(name for name, state in channels.items() if state.candidate)
+    rolling = {
+        store.folder.name: sum(store.channel(name).candidate is not None for name in CHANNELS)
+        for store in stores
+        if store is not None
+    }
     return Overview(catalog_versions(db)[0], lines, link_review.count_open(db), rolling)
 
 
@@ -173,11 +180,11 @@ def review_page(db: Database, chain: Chain | None) -> ReviewPage:
     return ReviewPage(tuple(rows), total, pictures, sold)
 
 
-def bundles_page(store: ArtefactStore | None) -> BundlesPage:
+def releases_page(store: ArtefactStore | None) -> ReleasesPage:
     """Return the channels and what is in the store."""
     if store is None:
-        return BundlesPage(None)
-    return BundlesPage({name: store.channel(name) for name in CHANNELS}, tuple(store.releases()))
+        return ReleasesPage(None)
+    return ReleasesPage({name: store.channel(name) for name in CHANNELS}, tuple(store.releases()))
 
 
 def snapshot_state(db: Database, snapshot_id: int) -> str | None:

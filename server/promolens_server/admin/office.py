@@ -22,7 +22,7 @@ from promolens_server.admin.sessions import Session
 from promolens_server.admin.signing_in import LANGUAGE, NOTICE, ROOT, Door, Refusal, inside
 from promolens_server.admin.texts import LANGUAGES, TEXTS, choose_language
 from promolens_server.admin.tokens import read_tokens
-from promolens_server.bundles.store import ArtefactStore
+from promolens_server.bundles.store import BUNDLES, GALLERIES, ArtefactStore
 from promolens_server.failures import is_database_trouble
 from promolens_server.services import Services
 
@@ -42,6 +42,7 @@ class Visit:
 
     Attributes:
         form: the fields that were sent; empty for a page.
+        stores: of bundles and of galleries, by kind; `None` where none is configured.
         here: the address without its language, to go back to.
     """
 
@@ -50,7 +51,7 @@ class Visit:
     language: str
     now: datetime
     db: Database
-    store: ArtefactStore | None
+    stores: Mapping[str, ArtefactStore | None]
     here: str
     notice: str | None = None
     form: Mapping[str, str] = field(default_factory=dict)
@@ -58,7 +59,7 @@ class Visit:
     @property
     def deeds(self) -> Deeds:
         """What this person can do."""
-        return Deeds(self.db, self.store, self.session.token.id, self.now)
+        return Deeds(self.db, self.stores, self.session.token.id, self.now)
 
     def page(self, name: str, **values: Any) -> Response:
         """Return a page for this person."""
@@ -97,7 +98,7 @@ class Office:
     def __init__(self, services: Services, tokens: str) -> None:
         assert services.primary is not None, "a token is configured, so there is a primary"
         self._db = services.primary
-        self._store = services.bundles
+        self._stores = {BUNDLES: services.bundles, GALLERIES: services.galleries}
         self._clock = services.clock
         self._door = Door(read_tokens(tokens), services.config.proxy.trusted)
 
@@ -208,7 +209,7 @@ class Office:
             language,
             self._clock(),
             self._db,
-            self._store,
+            self._stores,
             here or _without_language(request),
             _notice(left, Words(language)),
         )

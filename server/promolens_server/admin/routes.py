@@ -15,6 +15,7 @@ from promolens_server.admin.forms import number_in
 from promolens_server.admin.office import Done, MissingPageError, Office, Visit
 from promolens_server.admin.pages import ROOT, style
 from promolens_server.bundles.channels import CHANNELS
+from promolens_server.bundles.store import NOUNS
 from promolens_server.services import Services
 
 
@@ -59,11 +60,11 @@ def _missing(_visit: Visit) -> Response:
 
 
 def _overview(visit: Visit) -> Response:
-    return visit.page("overview", found=desk.overview(visit.db, visit.store))
+    return visit.page("overview", found=desk.overview(visit.db, list(visit.stores.values())))
 
 
 def _snapshots(visit: Visit) -> Response:
-    return visit.page("snapshots", found=desk.overview(visit.db, visit.store))
+    return visit.page("snapshots", found=desk.overview(visit.db, ()))
 
 
 def _snapshot(visit: Visit) -> Response:
@@ -92,8 +93,12 @@ def _review(visit: Visit) -> Response:
     return visit.page("review", found=found, chain=chain, chains=list(Chain))
 
 
-def _bundles(visit: Visit) -> Response:
-    return visit.page("bundles", found=desk.bundles_page(visit.store))
+def _releases(kind: str) -> Callable[[Visit], Response]:
+    def show(visit: Visit) -> Response:
+        found = desk.releases_page(visit.stores[kind])
+        return visit.page("releases", found=found, kind=kind, section=kind)
+
+    return show
 
 
 PAGES: tuple[tuple[str, Callable[[Visit], Response]], ...] = (
@@ -103,7 +108,7 @@ PAGES: tuple[tuple[str, Callable[[Visit], Response]], ...] = (
     ("/chains/{chain}", _chain),
     ("/chains/{chain}/rollback", _rollback_page),
     ("/review", _review),
-    ("/bundles", _bundles),
+    *((f"/{kind}", _releases(kind)) for kind in NOUNS),
 )
 
 
@@ -133,13 +138,21 @@ def _decide_link(visit: Visit) -> Done:
     return Done(message, _back_to_review(visit.form.get("chain")))
 
 
-def _set_share(visit: Visit) -> Done:
-    message = visit.deeds.set_share(_channel(visit), _sent(visit, "percent"), _revision(visit))
-    return Done(message, f"{ROOT}/bundles")
+def _set_share(kind: str) -> Callable[[Visit], Done]:
+    def act(visit: Visit) -> Done:
+        percent, revision = _sent(visit, "percent"), _revision(visit)
+        message = visit.deeds.set_share(kind, _channel(visit), percent, revision)
+        return Done(message, f"{ROOT}/{kind}")
+
+    return act
 
 
-def _roll_bundle_back(visit: Visit) -> Done:
-    return Done(visit.deeds.roll_bundle_back(_channel(visit), _revision(visit)), f"{ROOT}/bundles")
+def _roll_release_back(kind: str) -> Callable[[Visit], Done]:
+    def act(visit: Visit) -> Done:
+        message = visit.deeds.roll_release_back(kind, _channel(visit), _revision(visit))
+        return Done(message, f"{ROOT}/{kind}")
+
+    return act
 
 
 def _to_snapshot(request: Request) -> str:
@@ -161,8 +174,8 @@ DEEDS: tuple[tuple[str, Callable[[Visit], Done], Callable[[Request], str]], ...]
     ("/snapshots/{number}/reject", _reject, _to_snapshot),
     ("/chains/{chain}/rollback", _rollback, _to_chain),
     ("/review", _decide_link, _to("review")),
-    ("/bundles/{channel}/share", _set_share, _to("bundles")),
-    ("/bundles/{channel}/rollback", _roll_bundle_back, _to("bundles")),
+    *((f"/{kind}/{{channel}}/share", _set_share(kind), _to(kind)) for kind in NOUNS),
+    *((f"/{kind}/{{channel}}/rollback", _roll_release_back(kind), _to(kind)) for kind in NOUNS),
 )
 
 

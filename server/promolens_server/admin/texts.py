@@ -16,6 +16,7 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "snapshots": ("목록", "Snapshots"),
     "review": ("상품 연결 검토", "Link review"),
     "bundles": ("번들", "Bundles"),
+    "galleries": ("갤러리", "Galleries"),
     "log_out": ("나가기", "Log out"),
     "you_are": ("접속: {who}", "You are {who}"),
     "language": ("언어", "Language"),
@@ -44,7 +45,8 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "held_count": ("보류된 목록 {n}개", "Held snapshots: {n}"),
     "review_count": ("검토할 상품 연결 {n}건", "Links to review: {n}"),
     "trouble_count": ("문제가 있는 출처 {n}곳", "Sources in trouble: {n}"),
-    "rollout_count": ("배포 중인 번들 {n}개", "Bundles being rolled out: {n}"),
+    "rollout_count_bundles": ("배포 중인 번들 {n}개", "Bundles being rolled out: {n}"),
+    "rollout_count_galleries": ("배포 중인 갤러리 {n}개", "Galleries being rolled out: {n}"),
     "sources": ("출처", "Sources"),
     "chain": ("편의점", "Chain"),
     "state": ("상태", "State"),
@@ -142,7 +144,8 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "c_stable": ("안정판 (stable)", "stable"),
     "c_beta": ("시험판 (beta)", "beta"),
     "offered_now": ("지금 배포", "Offered now"),
-    "nothing_offered": ("배포하는 번들이 없습니다.", "Nothing is offered."),
+    "nothing_offered_bundles": ("배포하는 번들이 없습니다.", "Nothing is offered."),
+    "nothing_offered_galleries": ("배포하는 갤러리가 없습니다.", "Nothing is offered."),
     "current": ("모든 휴대전화", "All phones"),
     "others": ("나머지 휴대전화", "The other phones"),
     "candidate": ("먼저 받는 휴대전화 {percent}%", "The first {percent} % of the phones"),
@@ -156,13 +159,20 @@ _PAIRS: dict[str, tuple[str, str]] = {
         "버전 {version}의 배포를 그만둡니다. 이미 받은 휴대전화는 그대로 씁니다.",
         "Version {version} is no longer offered. Phones that have it keep it.",
     ),
-    "rollback_current_help": (
+    "rollback_current_help_galleries": (
+        "다시 버전 {version}을(를) 배포합니다. 더 높은 버전을 받은 휴대전화는 그대로 씁니다. "
+        "그 휴대전화까지 되돌리려면 이전 사진으로 다시 만들어 더 높은 버전으로 발행하세요.",
+        "Version {version} is offered again. Phones that have a higher version keep it: to reach "
+        "them too, build the gallery from the earlier pictures again and publish that.",
+    ),
+    "rollback_current_help_bundles": (
         "다시 버전 {version}을(를) 배포합니다. 더 높은 버전을 받은 휴대전화는 그대로 씁니다. "
         "그 휴대전화까지 되돌리려면 더 높은 버전 번호로 다시 내보내 발행하세요.",
         "Version {version} is offered again. Phones that have a higher version keep it: to reach "
         "them too, export the older run under a higher version and publish that.",
     ),
-    "nothing_before": ("되돌아갈 번들이 없습니다.", "There is nothing to go back to."),
+    "nothing_before_bundles": ("되돌아갈 번들이 없습니다.", "There is nothing to go back to."),
+    "nothing_before_galleries": ("되돌아갈 갤러리가 없습니다.", "There is nothing to go back to."),
     "deeds": ("한 일", "What was done"),
     "when": ("언제", "When"),
     "who": ("누가", "Who"),
@@ -170,14 +180,21 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "a_publish": ("발행", "published"),
     "a_rollout": ("비율 변경", "share set"),
     "a_rollback": ("되돌림", "rolled back"),
-    "releases": ("저장된 번들", "Releases in the store"),
-    "no_releases": (
+    "releases_bundles": ("저장된 번들", "Releases in the store"),
+    "releases_galleries": ("저장된 갤러리", "Releases in the store"),
+    "no_releases_galleries": (
+        "아직 없습니다. promolens gallery publish로 올립니다.",
+        "There is none yet. Add one with: promolens gallery publish",
+    ),
+    "no_releases_bundles": (
         "아직 없습니다. promolens bundle publish로 올립니다.",
         "There is none yet. Add one with: promolens bundle publish",
     ),
-    "bundle": ("번들", "Bundle"),
+    "noun_bundles": ("번들", "Bundle"),
+    "noun_galleries": ("갤러리", "Gallery"),
     "size": ("크기", "Size"),
-    "app_needed": ("필요한 앱", "App needed"),
+    "needs_bundles": ("필요한 앱", "App needed"),
+    "needs_galleries": ("필요한 모델", "Model needed"),
     "manifest": ("매니페스트", "Manifest"),
     "signed_by": ("서명 키", "Signed by"),
     # what was done
@@ -197,7 +214,7 @@ _PAIRS: dict[str, tuple[str, str]] = {
     ),
     "did_reject_link": ("다른 상품으로 정했습니다.", "Rejected: it is not the same product."),
     "did_share": ("{channel}: 비율을 {percent}%로 바꿨습니다.", "{channel}: {percent} % now."),
-    "did_bundle_rollback": ("{channel}: 되돌렸습니다.", "{channel}: rolled back."),
+    "did_release_rollback": ("{channel}: 되돌렸습니다.", "{channel}: rolled back."),
     # what went wrong
     "e_taken": ("다른 사람이 먼저 정했습니다", "Somebody was faster"),
     "e_taken_text": (

@@ -26,27 +26,28 @@ from promolens_training.files import write_json
 from promolens_training.fit import dataset_fingerprint
 from promolens_training.folders import claim
 
+# Some ten minutes of the frozen network on one core.
+MAX_VIEWS = 40_000
 
-def _pictures_and_views(
-    data: Path, only: str | None, cache: Path, recipes: Sequence[EmbeddingRecipe]
-) -> tuple[ProductPictures, ViewCache]:
-    pictures = load_product_pictures(data, only)
+
+def _views(pictures: ProductPictures, cache: Path, recipes: Sequence[EmbeddingRecipe]) -> ViewCache:
     levels = {recipe.level for recipe in recipes} - {"pixels"}
-    plan = ViewPlan()
+    plan = ViewPlan.within(MAX_VIEWS, len(pictures.photos), len(pictures.catalogue))
     kept = tuple(level for level in plan.levels if level in levels | {"pooled"})
-    return pictures, cached_views(cache, replace(plan, levels=kept), pictures)
+    return cached_views(cache, replace(plan, levels=kept), pictures)
 
 
 def train_command(
     data: Path, only: str | None, recipe: EmbeddingRecipe, out: Path, *, resume: bool
 ) -> EmbedderRun:
-    """Train on all photos and catalogue pictures of a dataset, into a run folder.
+    """Train on a dataset's catalogue pictures and all photos but the test split, into a run folder.
 
     Raises:
         InputError: the data has no catalogue pictures, or `out` holds another run.
     """
     start = time.monotonic()
-    pictures, views = _pictures_and_views(data, only, out / "views", [recipe])
+    pictures = load_product_pictures(data, only, with_test=False)
+    views = _views(pictures, out / "views", [recipe])
     fingerprint = dataset_fingerprint(pictures.pictures, pictures.root)
     mark = {"recipe": recipe.fingerprint(), "dataset": fingerprint}
     run_folder = out / "embedder"
@@ -101,7 +102,8 @@ def compare_command(
         The table's rows: baselines, recipes, and with `nested` the choice on inner splits.
     """
     recipes = [embedding_recipe_named(name) for name in names]
-    pictures, views = _pictures_and_views(data, only, out / "views", recipes)
+    pictures = load_product_pictures(data, only)
+    views = _views(pictures, out / "views", recipes)
     out = out / _comparison_key(pictures, folds)
     comparison = plan_comparison(pictures, views, out, folds)
     rows = [comparison.baseline_row(name) for name in BASELINES]

@@ -29,6 +29,8 @@ class ProductPictures:
         photos: with `source_id`s; labels: int64 `[n]`.
         catalogue: catalogue pictures; catalogue_labels: int64 `[m]`, every class occurs.
         is_target: bool `[classes]`, False for classes that only help in training.
+        families: int64 `[classes]`, equal for classes of one parent; a class without one stands
+            alone.
     """
 
     root: Path
@@ -38,6 +40,7 @@ class ProductPictures:
     catalogue: tuple[Photo, ...]
     catalogue_labels: npt.NDArray[np.int64]
     is_target: npt.NDArray[np.bool_]
+    families: npt.NDArray[np.int64]
 
     @property
     def pictures(self) -> tuple[Photo, ...]:
@@ -69,10 +72,33 @@ def _grocery_catalogue(root: Path) -> list[Photo]:
     return found
 
 
+def _listed_catalogue(root: Path, classes: set[str]) -> list[Photo]:
+    """Return the pictures in the column `picture` of products.csv, where it has one."""
+    path = root / "products.csv"
+    if not path.is_file():
+        return []
+    table = csv.DictReader(io.StringIO(read_text(path, Limits()), newline=""))
+    found = []
+    for row in table:
+        text, label = (row.get("picture") or "").strip(), normal_name(row.get("label") or "")
+        if not text or label not in classes:
+            continue
+        fault = path_fault(text)
+        if fault or not (root / text).is_file():
+            raise InputError(
+                f"Expected the picture of {label} below {root}. Received "
+                f"{fault or text + ', which is absent'}. Correct products.csv."
+            )
+        found.append(Photo(root / text, label, is_gallery=True))
+    return found
+
+
 def _catalogue(photo_set: PhotoSet) -> list[Photo]:
     own = [photo for photo in photo_set.photos if photo.is_gallery]
     if not own and photo_set.layout == "grocery-lists":
         own = _grocery_catalogue(photo_set.root)
+    elif not own:
+        own = _listed_catalogue(photo_set.root, {one.name for one in photo_set.classes})
     return sorted(own, key=lambda photo: (photo.label, str(photo.path)))
 
 
@@ -96,24 +122,44 @@ def _matches(photo_set: PhotoSet, photo: Photo, only: str) -> bool:
     )
 
 
-def load_product_pictures(root: Path, only: str | None = None) -> ProductPictures:
-    """Read a dataset that has catalogue pictures: a CSV with `is_gallery`, or the Grocery Store's.
+def _families(photo_set: PhotoSet, names: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    parents = {one.name: one.parent for one in photo_set.classes}
+    known = {parent: n for n, parent in enumerate(sorted({p for p in parents.values() if p}))}
+    return np.array(
+        [known.get(parents.get(name) or "", len(known) + n) for n, name in enumerate(names)],
+        np.int64,
+    )
+
+
+def load_product_pictures(
+    root: Path, only: str | None = None, *, with_test: bool = True
+) -> ProductPictures:
+    """Read a dataset that has catalogue pictures.
+
+    They are marked by `is_gallery` in photos.csv, or listed in the column `picture` of
+    products.csv, or the iconic images of the Grocery Store Dataset.
 
     Args:
         root: as for `load_photo_set`.
         only: pattern of the classes that are judged; the others help in training.
+        with_test: take the photos of split "test" too; classes are judged by folds of their own.
 
     Raises:
         InputError: no catalogue pictures, or fewer than two classes with both kinds.
     """
     photo_set = load_photo_set(root, None)
     catalogue = _catalogue(photo_set)
-    photos = [photo for photo in photo_set.photos if not photo.is_gallery]
+    photos = [
+        photo
+        for photo in photo_set.photos
+        if not photo.is_gallery and (with_test or photo.split != "test")
+    ]
     both = {photo.label for photo in catalogue} & {photo.label for photo in photos}
     if len(both) < 2:
         raise InputError(
             "Expected a catalogue picture and photos of at least 2 classes. Received "
-            f"{len(both)}. Mark catalogue pictures with is_gallery=1 in photos.csv (docs/data.md)."
+            f"{len(both)}. Mark catalogue pictures with is_gallery=1 in photos.csv, or list them "
+            "in the column picture of products.csv (docs/data.md)."
         )
     names = tuple(sorted(both))
     place = {name: number for number, name in enumerate(names)}
@@ -128,4 +174,5 @@ def load_product_pictures(root: Path, only: str | None = None) -> ProductPicture
         catalogue=shown,
         catalogue_labels=np.array([place[photo.label] for photo in shown], np.int64),
         is_target=np.array(_is_target(photo_set, names, only)),
+        families=_families(photo_set, names),
     )

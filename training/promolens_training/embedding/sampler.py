@@ -20,11 +20,25 @@ def rows_by_class(labels: npt.NDArray[np.int64]) -> dict[int, Indexes]:
     return {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
 
 
+def _siblings(
+    classes: Indexes, families: Indexes, count: int, siblings: int, rng: np.random.Generator
+) -> Indexes:
+    drawn: list[int] = []
+    for family in rng.permutation(np.unique(families)):
+        own = classes[families == family]
+        drawn += rng.choice(own, min(siblings, len(own)), replace=False).tolist()
+        if len(drawn) >= count:
+            break
+    return np.array(drawn[:count], np.int64)
+
+
 def balanced_batch(
     pools: Sequence[tuple[Mapping[int, Indexes], int]],
     classes: npt.NDArray[np.int64],
     class_count: int,
     seed: Sequence[int],
+    families: npt.NDArray[np.int64] | None = None,
+    siblings: int = 1,
 ) -> Indexes:
     """Draw one batch: `class_count` classes, and from each pool its count of rows of each class.
 
@@ -34,6 +48,8 @@ def balanced_batch(
         classes: labels to draw from, without replacement.
         class_count: P, at most the number of classes (fewer are drawn where there are fewer).
         seed: names the batch; the same seed gives the same rows.
+        families: family of each of `classes`; with `siblings` above 1, so many of a family are
+            drawn together, because what tells look-alikes apart is learned where they meet.
 
     Returns:
         int64 row numbers, pool after pool, class after class.
@@ -46,7 +62,10 @@ def balanced_batch(
             f"Expected photos of at least 2 classes. Received {len(classes)}. Add classes."
         )
     rng = np.random.default_rng(list(seed))
-    drawn = rng.choice(classes, min(class_count, len(classes)), replace=False)
+    if families is None or siblings == 1:
+        drawn = rng.choice(classes, min(class_count, len(classes)), replace=False)
+    else:
+        drawn = _siblings(classes, families, class_count, siblings, rng)
     rows: list[Indexes] = []
     for by_class, count in pools:
         for label in drawn:

@@ -78,8 +78,10 @@ class Source:
 
         def batch(step: int) -> Batch:
             seed = [self.recipe.seed, step]
-            classes, count = self.split.train_classes, self.recipe.classes
-            return self._read(balanced_batch(pools, classes, count, seed), step)
+            classes, recipe = self.split.train_classes, self.recipe
+            families = self.data.families[classes]
+            rows = balanced_batch(pools, classes, recipe.classes, seed, families, recipe.siblings)
+            return self._read(rows, step)
 
         return batch
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -189,10 +190,16 @@ def _train(source: Source, parts: _Parts, checkpoint: Path) -> None:
     recipe = source.recipe
     done, step, batches = _restore(checkpoint, parts), _traced(parts), source.batches()
     title = f"{recipe.name} {source.split.name}"
-    with deferred_interrupt() as interrupted, progress(title, recipe.steps, done) as bar:
+    with (
+        deferred_interrupt() as interrupted,
+        ThreadPoolExecutor(1) as pool,
+        progress(title, recipe.steps, done) as bar,
+    ):
         saved = time.monotonic()
+        ahead = pool.submit(batches, done)
         for number in range(done, recipe.steps):
-            loss = _run_step(step, parts, batches(number), learning_rate(recipe, number))
+            batch, ahead = ahead.result(), pool.submit(batches, number + 1)
+            loss = _run_step(step, parts, batch, learning_rate(recipe, number))
             bar.advance(1, f"loss {loss:.3f}")
             if not math.isfinite(loss):
                 raise FloatingPointError(f"The loss of {title} is {loss} in step {number}.")

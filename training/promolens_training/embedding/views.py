@@ -10,7 +10,7 @@ import contextlib
 import io
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,20 @@ class ViewPlan:
     pasted: int = 24
     levels: tuple[str, ...] = ("pooled", "block14", "block10")
     seed: int = 1
+
+    @classmethod
+    def within(cls, most: int, photos: int, catalogue: int) -> ViewPlan:
+        """Return the default plan, or one with fewer views of each picture where `most` rows are
+        exceeded: many pictures need fewer views each."""
+        plan = cls()
+        while len(plan.rows(photos, catalogue)) > most and plan.pasted + plan.catalogue > 2:
+            plan = replace(
+                plan,
+                photo=max(1, plan.photo // 2),
+                catalogue=max(1, plan.catalogue // 2),
+                pasted=max(1, plan.pasted // 2),
+            )
+        return plan
 
     def rows(self, photos: int, catalogue: int) -> npt.NDArray[np.int64]:
         """Return `[rows, 3]`: picture, view number, kind. Every picture has one plain row first."""
