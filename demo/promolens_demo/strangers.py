@@ -32,9 +32,8 @@ _FIRST_NUMBER = 900_000
 JPEG_QUALITIES = (58, 94)
 # The mark of a class that is taught and never answered (docs/data.md).
 BACKGROUND_MARK = "~"
-# Photos of each stranger beside the default 40 + 13 of each product: look-alikes, odd flavours,
-# others. Many things in few photos teach more than few things in many.
-PHOTOS_EACH = {"train": (7, 4, 2), "test": (2, 0, 1)}
+# Photos of each stranger beside the default 40 + 13 of each product: look-alikes, and others.
+PHOTOS_EACH = {"train": (14, 4), "test": (2, 1)}
 
 
 @dataclass(frozen=True)
@@ -84,21 +83,6 @@ def look_alikes(half: int) -> tuple[Stranger, ...]:
     return tuple(found)
 
 
-def odd_flavours() -> tuple[Stranger, ...]:
-    """Return the default families in flavours of other kinds of product: chocolate soda, say.
-
-    None of them is a look-alike of either half.
-    """
-    taught = make_catalogue(DEFAULT_PRODUCTS)
-    found: list[Stranger] = []
-    for family in DEFAULT_FAMILIES:
-        beside = tuple(product for product in taught if product.family is family)
-        for place, flavour in enumerate(sorted(set(FLAVOURS) - set(family.kind.flavours))):
-            product = _variant(family, flavour, place % 2, 1_000 + len(found))
-            found.append(Stranger(product, beside))
-    return tuple(found)
-
-
 def others(half: int, families: int = 40) -> tuple[Stranger, ...]:
     """Return one half (0 or 1) of the products of the next `families` families of the shelf."""
     longer = make_catalogue(DEFAULT_PRODUCTS + families * FAMILY_SIZE)[DEFAULT_PRODUCTS:]
@@ -128,9 +112,8 @@ def shots(config: DemoConfig) -> tuple[Shot, ...]:
     found: list[Shot] = []
     usual = {"train": DEFAULT_PHOTOS, "test": DEFAULT_TEST_PHOTOS}
     for half, (split, count) in enumerate(config.per_split().items()):
-        groups = (look_alikes(half), odd_flavours(), others(half))
-        for group, each in zip(groups, PHOTOS_EACH[split], strict=True):
-            number = max(1, round(each * count / usual[split])) if each else 0
+        for group, each in zip((look_alikes(half), others(half)), PHOTOS_EACH[split], strict=True):
+            number = max(1, round(each * count / usual[split]))
             found += [Shot(one, split, index) for one in group for index in range(number)]
     return tuple(found)
 

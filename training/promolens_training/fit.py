@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from promolens_runtime.errors import InputError
 from promolens_training.data.photos import Photo, PhotoSet, ProductClass
+from promolens_training.discriminant import fit_discriminant, head_width
 from promolens_training.distill import teacher_logits
 from promolens_training.evaluation.metrics import negative_log_likelihood
 from promolens_training.evaluation.predictions import class_indices
@@ -25,7 +26,7 @@ from promolens_training.files import write_arrays, write_atomically, write_json
 from promolens_training.finetune import HISTORY_COLUMNS, Evaluate, fine_tune
 from promolens_training.folders import claim
 from promolens_training.forward import forward
-from promolens_training.network import build_classifier
+from promolens_training.network import SPACE, build_classifier
 from promolens_training.pixels import CACHE_MARGIN, Pixels, load_pixels
 from promolens_training.probe import embed, fit_probe
 from promolens_training.progress import progress
@@ -170,9 +171,30 @@ def _fit(job: Job, resume: bool) -> dict[str, float]:
         # A resumed run counts the epochs before the stop as well.
         before_stop = sum(row["seconds"] for row in history)
         seconds["fine_tune"] = max(before_stop, time.monotonic() - start)
-    save_weights(model, job.folder / "model.npz", answers=len(job.classes))
+    if job.taught_background:
+        start = time.monotonic()
+        model = _with_discriminant_head(model, job, data)
+        seconds["head"] = time.monotonic() - start
+    save_weights(model, job.folder / "model.npz")
     checkpoint.unlink(missing_ok=True)
     return seconds
+
+
+def _with_discriminant_head(model: keras.Model, job: Job, data: TrainingPixels) -> keras.Model:
+    """Return the network with a head that knows the classes, fitted on background as well."""
+    recipe = job.recipe
+    features = embed(model, _resized(data.pixels, recipe.image_px))
+    head = fit_discriminant(features, data.labels, len(job.classes))
+    answering = build_classifier(
+        recipe.backbone, recipe.image_px, len(job.classes), weights=None, head_width=head.width
+    )
+    trained = {layer.name: layer for layer in model.layers}
+    for layer in answering.layers:
+        if layer.name in trained and layer.name != "logits":
+            layer.set_weights(trained[layer.name].get_weights())
+    answering.get_layer(SPACE).set_weights([head.space.kernel, head.space.bias])
+    answering.get_layer("logits").set_weights([head.directions])
+    return answering
 
 
 def _teach(job: Job, data: TrainingPixels, resume: bool) -> npt.NDArray[np.float32]:
@@ -206,6 +228,7 @@ def train_one(job: Job, *, resume: bool) -> TrainedRun:
             "photos": len(job.taught_background),
             "classes": len(job.taught) - len(job.classes),
         },
+        "head_width": head_width(len(job.taught)) if job.taught_background else 0,
     }
     write_json(job.folder / "run.json", info)
     return open_run(job.folder)

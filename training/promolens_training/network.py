@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import keras
+
+
+SPACE = "discriminant"
 
 
 def build_classifier(
@@ -14,6 +17,8 @@ def build_classifier(
     image_px: int,
     class_count: int,
     weights: Literal["imagenet"] | Path | None = "imagenet",
+    *,
+    head_width: int = 0,
 ) -> keras.Model:
     """Build a classifier with two named outputs.
 
@@ -21,6 +26,8 @@ def build_classifier(
         backbone: a key of `backbones.table.BACKBONES`.
         image_px: side of the square input.
         weights: "imagenet", a weights file, or None for random ones.
+        head_width: 0 for a softmax's linear head; else the logits are scaled cosines in a space of
+            this many dimensions (`discriminant_head`).
 
     Returns:
         A model from float32 `[n, px, px, 3]` in 0..255 RGB to `{"logits": [n, class_count],
@@ -32,8 +39,28 @@ def build_classifier(
     from promolens_training.backbones.table import build_backbone
 
     base = build_backbone(backbone, image_px=image_px, weights=weights)
-    logits = layers.Dense(class_count, name="logits")(base.output)
+    if head_width:
+        space: Any = layers.Dense(head_width, name=SPACE)(base.output)
+        space = _unit_length(space)
+        logits = layers.Dense(class_count, use_bias=False, name="logits")(space)
+    else:
+        logits = layers.Dense(class_count, name="logits")(base.output)
     return keras.Model(base.input, {"logits": logits, "embedding": base.output}, name=backbone)
+
+
+def _unit_length(rows: Any) -> Any:
+    """Scale rows to length 1, in the form that the converter takes for one int8 operator.
+
+    Keras' own `UnitNormalization` becomes five, some of them in float.
+    """
+    import tensorflow as tf
+    from keras import layers
+
+    class UnitLength(layers.Layer):  # type: ignore[misc,unused-ignore]
+        def call(self, inputs: Any) -> Any:
+            return tf.math.l2_normalize(inputs, axis=-1)
+
+    return UnitLength(name="unit")(rows)
 
 
 def freeze(model: keras.Model, first_block: int) -> None:

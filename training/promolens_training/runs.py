@@ -137,15 +137,9 @@ def open_run(folder: Path) -> TrainedRun:
     return TrainedRun(folder, recipe, classes, photos, Path(info["data_root"]), info, background)
 
 
-def save_weights(model: keras.Model, path: Path, answers: int | None = None) -> None:
-    """Write every variable of `model` under its path, atomically.
-
-    Args:
-        answers: how many of the logits are kept, from the first; the others are of background.
-    """
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Write every variable of `model` under its path, atomically."""
     arrays = {variable.path: np.asarray(variable) for variable in model.variables}
-    for variable in model.get_layer("logits").variables if answers else ():
-        arrays[variable.path] = arrays[variable.path][..., :answers]
     write_arrays(path, arrays)
 
 
@@ -175,6 +169,12 @@ def build_model(run: TrainedRun) -> keras.Model:
     from promolens_training.network import build_classifier
 
     recipe = run.recipe
-    model = build_classifier(recipe.backbone, recipe.image_px, len(run.classes), weights=None)
+    model = build_classifier(
+        recipe.backbone,
+        recipe.image_px,
+        len(run.classes),
+        weights=None,
+        head_width=run.info.get("head_width", 0),
+    )
     load_weights(model, run.folder / "model.npz")
     return model
