@@ -198,12 +198,12 @@ $(CRAWL_STAMP): pyproject.toml
 	@[ $(DEV_STAMP) -nt pyproject.toml ] || $(PIP) -e '.[catalog,crawl,demo]'
 	@touch $@
 
-# With what --demo needs to crawl the stand-in shops.
+# With what --demo needs to crawl the stand-in shops, and `promolens demo` to make a gallery.
 $(SERVE_STAMP): pyproject.toml
 	$(make_venv)
 	@[ $(DEV_STAMP) -nt pyproject.toml ] || { \
 		echo 'Installing into $(VENV): some 800 MB and a few minutes, once'; \
-		$(PIP) -e '.[catalog,postgres,crawl,server,demo]'; }
+		$(PIP) -e '.[catalog,postgres,retrieval,crawl,server,demo]'; }
 	@touch $@
 
 $(BENCH_STAMP): $(JOB_STAMP)

@@ -2,7 +2,7 @@
 
     .venv/bin/promolens demo-data runs/shop --products 2000 --photos 3 --test-photos 1
     .venv/bin/python benchmarks/catalogue_exam.py runs/shop
-    .venv/bin/python benchmarks/catalogue_exam.py runs/shop --recipe across-catalogue --out exam.json
+    .venv/bin/python benchmarks/catalogue_exam.py runs/shop --recipe across-catalogue --out OUT
     .venv/bin/python benchmarks/catalogue_exam.py runs/shop --frozen-only
 
 Every fourth family (500 of 2,000 products) is left out of training, brand, colours and all. An

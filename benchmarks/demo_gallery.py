@@ -77,17 +77,14 @@ def measure(bundle: Bundle, skip: int, photos: int, seed: int) -> dict[str, obje
     ]
     sources = [one.item_id for one, _ in asked]
     counts, rows = Counter(found), []
-    for kind in KINDS:
-        low, high = rate_interval(np.array([one == kind for one in found]), sources).bounds
-        rows.append({"answer": kind, "photos": counts[kind], "low": low, "high": high})
     name = f"{bundle.manifest.bundle_id} {bundle.manifest.version}"
     print(f"{name}: {len(products)} products, {len(found)} photos, seed {seed}\n")
     print("| answer | photos | share | 95 % interval |\n| --- | --- | --- | --- |")
-    for row in rows:
-        share = row["photos"] / len(found)
-        print(
-            f"| {row['answer']} | {row['photos']} | {share:.0%} | {row['low']:.0%} to {row['high']:.0%} |"
-        )
+    for kind in KINDS:
+        low, high = rate_interval(np.array([one == kind for one in found]), sources).bounds
+        rows.append({"answer": kind, "photos": counts[kind], "low": low, "high": high})
+        share = f"{counts[kind] / len(found):.0%} | {low:.0%} to {high:.0%}"
+        print(f"| {kind} | {counts[kind]} | {share} |")
     return {"bundle": name, "skip": skip, "seed": seed, "photos": len(found), "answers": rows}
 
 

@@ -412,6 +412,21 @@ def test_a_chosen_picture_with_a_barcode_can_be_sent(
     assert not held.all(".sheet .feedback-button")
 
 
+def test_a_note_about_the_last_photo_goes_with_the_next(corner: Corner, tmp_path: Path) -> None:
+    note = "사진 속 상품을 알아보지 못했어요"
+    plain, barcode = tmp_path / "plain.png", tmp_path / "barcode.png"
+    Image.new("RGB", (320, 240), (90, 160, 90)).save(plain)
+    on_a_pack("8801056150013").save(barcode)
+    with corner.server(corner.folder / "puzzled") as server, corner.phone_of(server) as held:
+        held.cdp("Browser.setPermission", permission={"name": "camera"}, setting="denied")
+        held.open("#/scan")
+        held.one(".scan input[type=file]").send_keys(str(plain))
+        held.sees(note)
+        held.one(".scan input[type=file]").send_keys(str(barcode))
+        held.until(lambda: note not in held.text(), "no note")
+        held.sees("8801056150013")
+
+
 def test_offline_the_button_says_so(held: Phone) -> None:
     switch_on(held)
     held.open("#/scan")

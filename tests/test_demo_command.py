@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -23,6 +26,7 @@ from PIL import Image
 
 from app_shell_support import fill_catalog, shop_bundle
 from conftest import Keys
+from demo_support import mosaics
 from promolens_catalog.calendar import korean_month
 from promolens_cli.demo_ports import listen
 from promolens_cli.demo_steps import Steps
@@ -31,9 +35,11 @@ from promolens_cli.lan import lan_addresses
 from promolens_cli.local_certificates import local_certificate
 from promolens_cli.main import main
 from promolens_demo.catalogue import make_catalogue, max_products
+from promolens_demo.newcomers import newcomers
 from promolens_demo.sheet.qr import qr_lines
 from promolens_runtime.errors import InputError
 from promolens_runtime.manifest import Manifest
+from promolens_runtime.signing import generate_key
 
 START_WITHIN_S = 120.0
 
@@ -119,6 +125,9 @@ def test_it_serves_all_of_it_and_ends_with_ctrl_c(assets: Path, state: Path) -> 
         assert offered["version"] == 1
         assert json.loads(get(f"http://localhost:{port}/readyz"))["version"] > 0
         assert app[1].encode() in get(sheet[1])
+        # This bundle delegates no gallery key, and that ends nothing.
+        assert re.search(r"(?m)^gallery +left out: Expected a bundle that lets", said)
+        assert b"never trained" not in get(sheet[1])
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
         assert process.stdout is not None
@@ -127,6 +136,33 @@ def test_it_serves_all_of_it_and_ends_with_ctrl_c(assets: Path, state: Path) -> 
         assert "Traceback" not in rest
     with demo(assets, state) as (said, _):
         assert "version 1, to all phones already" in said
+
+
+def test_phones_are_offered_a_gallery_of_what_was_never_trained(
+    assets: Path,
+    state: Path,
+    keys: Keys,
+    tiny_model_bytes: bytes,
+    tiny_manifest_template: Manifest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key = generate_key()
+    monkeypatch.setenv("PROMOLENS_GALLERY_SIGNING_KEY", key.to_text())
+    manifest = replace(tiny_manifest_template, delegated_keys={"gallery": key.public})
+    shutil.rmtree(assets / "bundle")
+    shop_bundle(assets / "bundle", tiny_model_bytes, manifest, keys.own)
+    mosaics(state / "pictures", newcomers(240))
+    for words in ("version 1, 24 products from one picture each", "24 products, to all phones"):
+        with demo(assets, state, "--no-qr") as (said, _):
+            assert words in said
+            app = re.search(r"open: (http://localhost:\d+)/app/", said)
+            sheet = re.search(r"Products to scan: (http://127.0.0.1:\d+/)", said)
+            assert app is not None
+            assert sheet is not None
+            offered = json.loads(get(f"{app[1]}/v1/galleries/stable"))
+            assert (offered["gallery_id"], offered["version"]) == ("demo", 1)
+            assert json.loads(get(f"{app[1]}/v1/meta"))["releases"]["gallery"]["version"] == 1
+            assert b"never trained" in get(sheet[1])
 
 
 def test_over_https_whoever_trusts_the_authority_gets_the_app(assets: Path, state: Path) -> None:

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from app_shell_support import shop_bundle
 from conftest import Keys
+from demo_support import mosaics
 from promolens_cli.demo_gallery import signing_key_of
 from promolens_cli.demo_steps import Steps
 from promolens_demo.catalogue import Product, make_catalogue
@@ -67,11 +66,7 @@ def desk(
     products = newcomers(240)[:6]
     pictures = tmp_path / "state/pictures"
     pictures.mkdir()
-    random = np.random.default_rng(7)
-    for product in products:
-        blocks = random.integers(0, 256, (4, 4, 3), np.uint8)
-        drawn = Image.fromarray(blocks).resize((96, 96), Image.Resampling.NEAREST)
-        drawn.save(pictures / f"{product.item_id}.png")
+    mosaics(pictures, products)
     return Desk(steps, bundle, products, SheetPictures(pictures))
 
 

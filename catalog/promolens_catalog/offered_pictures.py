@@ -48,8 +48,8 @@ def offered_pictures(db: Database, chains: Collection[Chain]) -> tuple[OfferedPi
         for row in connection.execute(offers):
             names[row.id] = row.canonical_name
             urls[row.id].setdefault(Chain(row.chain), row.image_url)
-        for row in connection.execute(keys):
-            codes[row.item_id].add(row.value)
+        for item_id, code in connection.execute(keys):
+            codes[item_id].add(code)
     return tuple(
         OfferedPicture(number, name, tuple(sorted(codes[number])), tuple(urls[number].items()))
         for number, name in names.items()

@@ -70,6 +70,7 @@ class ScanPage {
   private torchOn = false;
   private barcodeAtMs = -BARCODE_HOLDS_MS;
   private endBarcodes: (() => void) | null = null;
+  private endPhotoNote: () => void = () => undefined;
   private readonly calm = new Calm();
   private left = false;
   private readonly endings: (() => void)[] = [];
@@ -382,6 +383,8 @@ class ScanPage {
   }
 
   private async lookAtPhoto(file: Blob): Promise<void> {
+    // What was said of the last photo is not true of this one.
+    this.endPhotoNote();
     this.tell('scanLooking');
     try {
       const barcode = await barcodeIn(file);
@@ -409,7 +412,7 @@ class ScanPage {
       this.show(keyOf(label), asked, named);
       return;
     }
-    if (!answer.known) this.app.notices.tell(this.say('photoUnknown'));
+    if (!answer.known) this.endPhotoNote = this.app.notices.tell(this.say('photoUnknown'));
     this.showCandidates(candidates, picture);
   }
 

@@ -1,9 +1,10 @@
 """Open the whole of it on this machine: shops, catalog, service, and the camera app for a phone.
 
 Takes the recogniser and the app in --assets (`make demo` makes both first), crawls stand-in shops
-with invented products, offers the recogniser to phones, serves all of it, and prints the address
-with a QR code. A page of products to hold the phone's camera to opens beside it. What is there
-already is not done again; Ctrl-C ends it. See docs/demo.md.
+with invented products, offers the recogniser and a gallery of products that it was never taught to
+phones, serves all of it, and prints the address with a QR code. A page of products to hold the
+phone's camera to opens beside it. What is there already is not done again; Ctrl-C ends it. See
+docs/demo.md.
 
 Without --https only this machine, and a phone on its USB cable, can open it. With --https every
 machine of the same network can, over HTTPS with a certificate of this machine's own.

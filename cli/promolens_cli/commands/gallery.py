@@ -6,8 +6,8 @@ Called again, it embeds only what is new. A picture belongs to the product that 
 folder names: a label, item id or barcode of products.csv (docs/gallery.md). With --photos, labelled
 photos of some of the products set when an answer counts.
 
-With --from-catalog, `build` fetches the pictures itself: one of each product that the catalog has on
-offer, only from hosts that the crawler's configuration allows (docs/crawling-manners.md).
+With --from-catalog, `build` fetches the pictures itself: one of each product that the catalog has
+on offer, only from hosts that the crawler's configuration allows (docs/crawling-manners.md).
 
 `publish` copies a gallery into the bundle store, verifies the copy against the bundle that the
 channel offers, and offers it to all phones or to a share of them. `rollout`, `rollback`, `releases`

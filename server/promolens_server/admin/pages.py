@@ -85,8 +85,8 @@ class Words:
         return "–" if moment is None else f"{moment.astimezone(_SEOUL):%Y-%m-%d %H:%M}"
 
     def size(self, size_bytes: int) -> str:
-        """Return a size in megabytes."""
-        return f"{size_bytes / 1e6:,.1f} MB"
+        """Return a size in megabytes, a small one in kilobytes."""
+        return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 1e5 else f"{size_bytes / 1e3:,.1f} kB"
 
     def reason(self, line: str) -> str | None:
         """Return what the code at the beginning of a line means; `None` for an unknown one."""
