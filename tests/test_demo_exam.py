@@ -48,7 +48,7 @@ def exam_module():
 def few(tmp_path_factory):
     """The first photo of each default product for training and testing, drawn here."""
     root = tmp_path_factory.mktemp("exam") / "few"
-    write_demo(root, DemoConfig(n_photos=1, n_test_photos=1), workers=2)
+    write_demo(root, DemoConfig(n_photos=1, n_test_photos=1, strangers=False), workers=2)
     assert len(pictures(root)) == 3 * DemoConfig().n_products
     return root
 

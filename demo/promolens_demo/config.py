@@ -21,6 +21,7 @@ class DemoConfig:
         n_photos: training photos a product.
         n_test_photos: test photos a product; 13 for every 40 training photos when None.
         seed: of everything that is left to chance.
+        strangers: draw what is not in the catalogue as well; only the default catalogue has such.
 
     Raises:
         InputError: a number is out of range.
@@ -30,6 +31,7 @@ class DemoConfig:
     n_photos: int = DEFAULT_PHOTOS
     n_test_photos: int | None = None
     seed: int = DEFAULT_SEED
+    strangers: bool = True
 
     def __post_init__(self) -> None:
         make_catalogue(self.n_products)

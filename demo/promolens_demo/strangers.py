@@ -107,7 +107,7 @@ def shots(config: DemoConfig) -> tuple[Shot, ...]:
 
     A catalogue of another size than the default has none: its families are among the others.
     """
-    if config.n_products != DEFAULT_PRODUCTS:
+    if config.n_products != DEFAULT_PRODUCTS or not config.strangers:
         return ()
     found: list[Shot] = []
     usual = {"train": DEFAULT_PHOTOS, "test": DEFAULT_TEST_PHOTOS}

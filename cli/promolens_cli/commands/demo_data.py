@@ -34,6 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--test-photos", type=int, help="test photos a product (13 for every 40 training photos)"
     )
     parser.add_argument("--seed", type=int, default=2026, help="of all that is random (2026)")
+    parser.add_argument(
+        "--no-strangers", action="store_true", help="only the products, and nothing to refuse"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes that draw (2)")
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
 
@@ -74,7 +77,9 @@ def run(args: argparse.Namespace) -> int:
     from promolens_demo.config import DemoConfig
     from promolens_demo.writer import write_demo
 
-    config = DemoConfig(args.products, args.photos, args.test_photos, args.seed)
+    config = DemoConfig(
+        args.products, args.photos, args.test_photos, args.seed, not args.no_strangers
+    )
     with _progress() as report:
         written = write_demo(args.out, config, workers=args.workers, report=report)
     if args.json:

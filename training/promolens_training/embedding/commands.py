@@ -26,8 +26,8 @@ from promolens_training.files import write_json
 from promolens_training.fit import dataset_fingerprint
 from promolens_training.folders import claim
 
-# Some ten minutes of the frozen network on one core.
-MAX_VIEWS = 40_000
+# Some four minutes of the frozen network.
+MAX_VIEWS = 20_000
 
 
 def _views(pictures: ProductPictures, cache: Path, recipes: Sequence[EmbeddingRecipe]) -> ViewCache:
