@@ -21,7 +21,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", type=Path, help="folder that `promolens embed train` left")
-    parser.add_argument("--calibration-images", type=int, default=200, metavar="N")
+    parser.add_argument("--calibration-images", type=int, default=1000, metavar="N")
     parser.add_argument("--out", type=Path, help="JSON file for the figures")
     args = parser.parse_args()
     quiet_tensorflow()

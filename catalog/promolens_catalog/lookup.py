@@ -79,9 +79,8 @@ _OFFERED = (
 # Where the columns of the promotion begin in `_ITEM`.
 _PROMOTION_AT = 8
 _FACT = "SELECT fields FROM data_row WHERE source = ? AND key = ?"
-# The search index and the names of 50,000 products: what every search reads again. A page that is
-# not there costs a call of the system.
-_CACHE_KIB = 16_384
+# Products are asked for in no order, so that more would keep nothing that comes again.
+CACHE_KIB = 4_096
 # A publication between two reads is told by their versions; so many in a row are no publications.
 _TRIES = 5
 
@@ -119,12 +118,15 @@ class Lookup:
 
     Args:
         wait_s: how long to wait for a file that somebody has locked whole, seconds.
+        cache_kib: pages of the file that are kept. Searches read the same index and names again and
+            again: of 50,000 products that is 9 MB, and a page that is not kept costs a call of the
+            system.
     """
 
-    def __init__(self, database: Database, wait_s: float = 1.0) -> None:
+    def __init__(self, database: Database, wait_s: float = 1.0, cache_kib: int = CACHE_KIB) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._held = HeldFile(database, wait_s, _CACHE_KIB)
+        self._held = HeldFile(database, wait_s, cache_kib)
         self._shared: Shared | None = None
 
     def by_barcode(self, code: str, now: datetime) -> Known:

@@ -37,6 +37,8 @@ MIN_COSINE = 0.98
 MIN_SHARE = 0.99
 MAX_LOST_TOP1 = 0.005
 # Half a point of top-1 cannot be told on fewer.
+# An embedding has no classes to round to: it takes more pictures than a classifier to calibrate.
+EMBEDDER_IMAGES = 1_000
 MEASURED_PHOTOS = 1500
 # The correction has a thousand numbers a dimension; with 300 pictures it helps half as much.
 CORRECTION_PICTURES = 1000

@@ -20,7 +20,7 @@ from promolens_export.calibration import (
 )
 from promolens_export.check_ops import OpReport, check_int8
 from promolens_export.convert import SHIPPED, convert
-from promolens_export.embedder import ExportedEmbedder, export_embedder
+from promolens_export.embedder import EMBEDDER_IMAGES, ExportedEmbedder, export_embedder
 from promolens_export.gate import Facts, check_loss, loss_points
 from promolens_export.golden_vectors import GoldenVectors, choose_golden, make_golden
 from promolens_export.judge import (
@@ -424,7 +424,9 @@ def export_run(run_dir: Path, out: Path, options: ExportOptions) -> ExportResult
     manifest = draft_manifest(evidence, options, golden, delegated_gallery_key(key))
     content = _bundle_files(evidence, files[SHIPPED], golden, options)
     if options.embedder is not None:
-        embedder = export_embedder(options.embedder, options.calibration_images)
+        embedder = export_embedder(
+            options.embedder, max(options.calibration_images, EMBEDDER_IMAGES)
+        )
         manifest, content = with_embedder(manifest, embedder), {**content, **embedder.files}
     bundle = write_bundle(out, manifest, content, None if key is None else key.key)
     variants = _write_variants(evidence, files, options)

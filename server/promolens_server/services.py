@@ -22,6 +22,8 @@ from promolens_server.versions import PrimaryVersions, Versions, versions_of
 Clock = Callable[[], datetime]
 # Of each of several connections: what is asked for often goes through `Lookup`.
 _CACHE_KIB = 2_048
+# The one connection that answers scans and searches keeps the search index as well.
+_SEARCHED_KIB = 10_240
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def open_services(config: ServerConfig, clock: Clock = utc_now) -> Services:
     return Services(
         config=config,
         catalog=catalog,
-        lookup=Lookup(catalog, wait_s=0.05),
+        lookup=Lookup(catalog, wait_s=0.05, cache_kib=_SEARCHED_KIB),
         texts=Lookup(catalog),
         versions=versions,
         primary_versions=_primary_versions(config) if config.read_url else versions,
