@@ -95,6 +95,10 @@ ablation: $(JOB_STAMP) $(data_files) ## compare recipes on DATA by grouped k-fol
 kfold: $(JOB_STAMP) $(data_files) ## judge RECIPE on DATA by grouped k-fold, float and int8 (goes on where it stopped)
 	@$(BIN)/python benchmarks/kfold.py $(data) $(only) --recipe $(call q,RECIPE) --out $(run)-kfold
 
+.PHONY: embeddings
+embeddings: $(JOB_STAMP) $(data_files) ## compare embedding recipes on DATA by folds of classes (hours; goes on where it stopped)
+	@$(BIN)/promolens embed compare $(data) $(only) --out runs/embeddings$(if $(value NAME),-$(call q,NAME))
+
 .PHONY: bench
 bench: $(BENCH_STAMP) ## time the run of `make train` in several engines, and a whole prediction with the bundle in OUT
 	@$(BIN)/python benchmarks/latency.py $(run)
