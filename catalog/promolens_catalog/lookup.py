@@ -35,9 +35,10 @@ from promolens_runtime.errors import InputError
 
 _VERSION = "SELECT version FROM catalog_version"
 # The content's name among its likes says nothing in an answer.
+_STATED_COLUMNS = tuple(name for name in OFFER_COLUMNS if name not in ("content_hash", "offer_key"))
 _PROMOTION_COLUMNS = (
     *("id", "chain"),
-    *(name for name in OFFER_COLUMNS if name not in ("content_hash", "offer_key")),
+    *_STATED_COLUMNS,
     *("link_method", "link_score", "first_seen", "last_seen"),
 )
 _PROMOTION_TEXT = ", ".join(f"p.{name}" for name in _PROMOTION_COLUMNS)
@@ -326,21 +327,22 @@ def _offered(found: dict[int, list[Promotion]], today: date) -> int:
 
 def _promotion(about: Sequence[Any], values: Sequence[Any]) -> Promotion:
     """Return a promotion; `about` begins with its item's name, size amount, size unit and id."""
-    row: dict[str, Any] = dict(zip(_PROMOTION_COLUMNS, values, strict=True))
+    number, chain, *stated, method, score, first_seen, last_seen = values
+    row: dict[str, Any] = dict(zip(_STATED_COLUMNS, stated, strict=True))
     row["valid_from"] = _day(row["valid_from"])
     row["valid_until"] = _day(row["valid_until"])
     row["valid_until_inferred"] = bool(row["valid_until_inferred"])
     return Promotion(
-        row["id"],
-        offer_of(row["chain"], row),
+        number,
+        offer_of(chain, row),
         about[3],
         about[0],
         about[1],
         about[2],
-        row["link_method"],
-        row["link_score"],
-        utc(row["first_seen"]),
-        utc(row["last_seen"]),
+        method,
+        score,
+        utc(first_seen),
+        utc(last_seen),
     )
 
 
