@@ -44,12 +44,17 @@ settings.load_profile("shared-machine")
 
 # The files that take longest, from the longest on; `pytest --durations=0` shows it.
 LONGEST_FIRST = (
-    "training_runs",
     "app_e2e",
-    "training_embedding_train",
-    "server_recognition_batches",
+    "training_runs",
     "app_recognition_soak",
     "export_pipeline",
+    "demo_catalogue_exam",
+    "training_embedding_export",
+    "training_embedding_train",
+    "app_features_feedback",
+    "app_e2e_webview",
+    "app_shell_people",
+    "server_recognition_batches",
     "crawler_transports",
     "crawler_faults",
     "training_ablation",

@@ -394,7 +394,8 @@ def test_a_damaged_file_is_named_as_such(tmp_path: Path) -> None:
 def test_a_postgresql_session_that_is_ended_is_replaced(
     postgresql_server: PostgresServer, postgresql_catalog: str
 ) -> None:
-    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'shared'"
+    # With a time to wait for: else the session may answer once more before it ends.
+    end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'shared'"
     opened = open_database(postgresql_catalog)
 
     def read(*, interrupted: bool) -> None:

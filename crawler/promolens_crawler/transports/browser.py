@@ -335,6 +335,16 @@ class BrowserSession:
         with self._driving():
             return self._driver.execute_script(script, *arguments)
 
+    def _accept_alert(self) -> bool:
+        """Accept the alert that is open; return whether there was one."""
+        from selenium.common.exceptions import WebDriverException
+
+        try:
+            self._driver.switch_to.alert.accept()
+        except WebDriverException:
+            return False
+        return True
+
     @contextlib.contextmanager
     def _driving(self) -> Iterator[None]:
         """Turn the driver's errors into ours; what the guard knows goes before them."""
@@ -349,9 +359,11 @@ class BrowserSession:
         try:
             yield
         except UnexpectedAlertPresentException:
-            with contextlib.suppress(WebDriverException):
-                self._driver.switch_to.alert.accept()
+            self._accept_alert()
         except (WebDriverException, HTTPError, OSError) as error:
+            # An alert that opens just as a script begins may hold the script up without a word.
+            if isinstance(error, TimeoutException) and self._accept_alert():
+                return
             failed = self._guard.traffic().failed
             if failed is not None and failed[0].main:
                 self._failed = failed[0]
