@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from promolens_cli.tensorflow_setup import quiet_tensorflow
 from promolens_runtime.errors import InputError, PromolensError
 from promolens_runtime.intervals import rate_interval
+from promolens_training.data.background import is_background
 
 UNSEEN_EVERY = 4
 TOP1_GOAL, TOP5_GOAL, FROZEN_AT_MOST = 0.85, 0.95, 0.50
@@ -74,7 +75,7 @@ def read_shop(root: Path) -> Shop:
     with (root / "products.csv").open(newline="", encoding="utf-8") as file:
         products = list(csv.DictReader(file))
     with (root / "photos.csv").open(newline="", encoding="utf-8") as file:
-        photos = [row for row in csv.DictReader(file) if not row["label"].startswith("~")]
+        photos = [row for row in csv.DictReader(file) if not is_background(row["label"])]
     families = [row["parent"] for row in products]
     order = list(dict.fromkeys(families))
     left_out = set(order[UNSEEN_EVERY - 1 :: UNSEEN_EVERY])

@@ -166,7 +166,7 @@ def train(options: TrainOptions) -> TrainedRun:
     check_disk(options.out.parent, NEEDED_BYTES)
     asked = {
         "recipe": options.recipe.fingerprint(),
-        "dataset": dataset_fingerprint((*photo_set.photos, *photo_set.background), photo_set.root),
+        "dataset": dataset_fingerprint(photo_set.all_photos, photo_set.root),
         "refit": str(options.refit),
         "weights": str(options.weights or "imagenet"),
     }
@@ -178,7 +178,7 @@ def train(options: TrainOptions) -> TrainedRun:
 def _train_in(options: TrainOptions, photo_set: PhotoSet) -> TrainedRun:
     """Fit once where the data has an exam of its own, twice where one must be cut out of it."""
     if not (options.out / "run.json").is_file():
-        check_pictures((*photo_set.photos, *photo_set.background))
+        check_pictures(photo_set.all_photos)
     if photo_set.in_split("test"):
         job = make_job(options.out, options.recipe, photo_set, options.weights)
         return train_one(job, resume=options.resume)

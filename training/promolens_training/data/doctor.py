@@ -305,7 +305,7 @@ def examine(
     reading = select_classes(whole, only)
     photo_set = photo_set_of(reading)
     counts = _class_counts(photo_set)
-    photos = (*photo_set.photos, *photo_set.background)
+    photos = photo_set.all_photos
     paths = list(dict.fromkeys(photo.path for photo in photos))
     facts = _examine_files(paths)
     findings = _layout_findings(whole) + _class_findings(counts)

@@ -69,6 +69,11 @@ class PhotoSet:
     notes: tuple[str, ...] = field(default=())
     background: tuple[Photo, ...] = ()
 
+    @property
+    def all_photos(self) -> tuple[Photo, ...]:
+        """The photos of the classes, then those of the background."""
+        return (*self.photos, *self.background)
+
     def in_split(self, *splits: str) -> tuple[Photo, ...]:
         """Return the photos of the named splits, in the set's order."""
         return tuple(photo for photo in self.photos if photo.split in splits)
