@@ -71,3 +71,16 @@ def test_the_error_after_is_measured_on_other_sources() -> None:
 def test_one_source_leaves_nothing_to_judge_on() -> None:
     logits, labels = overconfident(3, 1, 1.0)
     assert calibration.calibrate(logits, labels, ["same"] * 4) is None
+
+
+def test_a_model_without_a_mistake_claims_no_more_than_its_photos_show() -> None:
+    """Two classes, 98 photos all right by a lead of 3: e^(3/T) / (e^(3/T) + 1) = 99 / 100 at
+    T = 3 / ln 99."""
+    labels = np.zeros(98, np.int64)
+    logits = np.tile(np.array([3.0, 0.0], np.float32), (98, 1))
+    shipped = calibration.shipped_temperature(logits, labels)
+    assert shipped == pytest.approx(3 / np.log(99), rel=1e-5)
+    labels[0] = 1
+    assert calibration.shipped_temperature(logits, labels) == calibration.fit_temperature(
+        logits, labels
+    )

@@ -13,7 +13,12 @@ from promolens_runtime.manifest import Measured, Metrics, UnknownRule
 from promolens_runtime.preprocess import Preprocessing
 from promolens_runtime.quiet import quiet_stderr
 from promolens_training.data.photos import Photo, ProductClass
-from promolens_training.evaluation.calibration import Calibration, calibrate, fit_temperature
+from promolens_training.evaluation.calibration import (
+    Calibration,
+    calibrate,
+    fit_temperature,
+    shipped_temperature,
+)
 from promolens_training.evaluation.evaluate import Evaluation, evaluate
 from promolens_training.evaluation.metrics import Agreement, agreement
 from promolens_training.evaluation.predictions import Predictions, TfliteModel, predict_tflite
@@ -113,7 +118,7 @@ def give_verdict(
 ) -> Verdict:
     """Compare the shipped variant with float32 on the same photos."""
     before, after = predictions[FLOAT], predictions[shipped]
-    temperature = fit_temperature(after.logits, after.labels)
+    temperature = shipped_temperature(after.logits, after.labels)
     rule, results = unknown_rule(after, unknown)
     return Verdict(
         float_figures=evaluate(before, classes, fit_temperature(before.logits, before.labels)),

@@ -46,6 +46,29 @@ def fit_temperature(logits: Floats, labels: Ints) -> float:
     return float(1.0 / found.x)
 
 
+def shipped_temperature(logits: Floats, labels: Ints) -> float:
+    """Return the temperature for people: `fit_temperature`, unless no photo was answered wrongly.
+
+    Without a mistake the likelihood only says "colder", and every guess would read 100 %. Then the
+    mean confidence is what so many right answers can show: (n + 1) / (n + 2), the rule of
+    succession (Laplace 1774).
+    """
+    from scipy.optimize import brentq
+    from scipy.special import softmax
+
+    fitted = fit_temperature(logits, labels)
+    if (logits.argmax(axis=1) != labels).any():
+        return fitted
+    shown = (len(labels) + 1) / (len(labels) + 2)
+
+    def too_sure(temperature: float) -> float:
+        return float(softmax(logits / temperature, axis=1).max(axis=1).mean()) - shown
+
+    if too_sure(fitted) <= 0 or too_sure(HIGHEST) >= 0:
+        return fitted
+    return float(brentq(too_sure, fitted, HIGHEST))
+
+
 def source_folds(sources: Sequence[str], folds: int = FOLDS) -> NDArray[np.int64]:
     """Deal sources into at most `folds` folds `[n]`; the same source is always in one fold.
 
