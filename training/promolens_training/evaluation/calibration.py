@@ -53,7 +53,7 @@ def shipped_temperature(logits: Floats, labels: Ints) -> float:
     mean confidence is what so many right answers can show: (n + 1) / (n + 2), the rule of
     succession (Laplace 1774).
     """
-    from scipy.optimize import brentq
+    from scipy.optimize import root_scalar
     from scipy.special import softmax
 
     fitted = fit_temperature(logits, labels)
@@ -66,7 +66,7 @@ def shipped_temperature(logits: Floats, labels: Ints) -> float:
 
     if too_sure(fitted) <= 0 or too_sure(HIGHEST) >= 0:
         return fitted
-    return float(brentq(too_sure, fitted, HIGHEST))
+    return float(root_scalar(too_sure, bracket=(fitted, HIGHEST), method="brentq").root)
 
 
 def source_folds(sources: Sequence[str], folds: int = FOLDS) -> NDArray[np.int64]:
