@@ -20,6 +20,7 @@ from promolens_training.embedding.catalogue_views import (
     product_mask,
 )
 from promolens_training.embedding.folds import class_folds, plan_splits, whole_split
+from promolens_training.embedding.look_alikes import LookAlikes
 from promolens_training.embedding.memory import CrossBatchMemory
 from promolens_training.embedding.pictures import ProductPictures
 from promolens_training.embedding.ranking import places, unit_rows
@@ -66,16 +67,50 @@ def test_every_class_is_drawn_in_the_long_run() -> None:
     assert seen == set(range(6))
 
 
+def two_piles(size: int) -> np.ndarray:
+    """Unit rows of `2 * size` classes: the even ones point one way, the odd ones another."""
+    rows = np.zeros((2 * size, 3), np.float32)
+    rows[::2, 0] = rows[1::2, 1] = 1
+    return unit_rows(rows + 0.01 * np.random.default_rng(4).standard_normal(rows.shape))
+
+
 @given(st.integers(0, 10_000))
 def test_look_alikes_are_drawn_together(seed: int) -> None:
-    """Six classes in families of 0 1 2, 3 4 and 5: two of a family at a time, four classes."""
-    families = np.array([7, 7, 7, 3, 3, 9])
-    pools = [(rows_by_class(LABELS), 1)]
-    rows = balanced_batch(pools, np.arange(6), 4, [7, seed], families, 2)
-    met = np.bincount(families[LABELS[rows]], minlength=10)
-    assert len(set(LABELS[rows])) == len(rows) == 4
-    assert max(met) == 2
-    assert min(met[3], met[7]) >= 1, "two full families at most leave out the class that is alone"
+    drawn_classes = LookAlikes(two_piles(20), 4).draw(8, np.random.default_rng(seed))
+    assert len(set(drawn_classes)) == 8
+    for group in (drawn_classes[:4], drawn_classes[4:]):
+        assert len(set(group % 2)) == 1, "a group is of one pile"
+
+
+def test_look_alikes_meet_others_of_their_neighbours_each_time() -> None:
+    alikes, rng = LookAlikes(two_piles(20), 4), np.random.default_rng(1)
+    partners = {int(one) for _ in range(200) for one in alikes.draw(4, rng)}
+    assert len(partners) == 40
+
+
+def test_what_looks_alike_follows_the_network() -> None:
+    alikes = LookAlikes(two_piles(6), 2)
+    moved = np.tile(np.array([[0, 0, 1]], np.float32), (4, 1))
+    alikes.push(moved, np.array([0, 1, 2, 3], np.int32))
+    again = LookAlikes(two_piles(6), 2)
+    again.restore(alikes.rows)
+    for one in (alikes, again):
+        pairs = [one.draw(2, np.random.default_rng(seed)) for seed in range(60)]
+        assert all(len(set(pair < 4)) == 1 for pair in pairs), "0 to 3 are a pile of their own now"
+        assert any(len(set(pair % 2)) == 2 for pair in pairs), "of both old piles"
+
+
+def test_fewer_classes_than_asked_for_are_all_drawn() -> None:
+    drawn_classes = LookAlikes(two_piles(3), 4).draw(16, np.random.default_rng(0))
+    assert sorted(drawn_classes) == list(range(6))
+
+
+def test_a_batch_of_look_alikes_has_every_picture_of_its_classes() -> None:
+    pools = [(rows_by_class(np.arange(10, 16)), 1), (rows_by_class(np.arange(10, 16)), 2)]
+    rows = balanced_batch(pools, np.arange(10, 16), 2, [7, 1], LookAlikes(two_piles(3), 2))
+    met = np.bincount(rows, minlength=6)
+    assert sorted(met) == [0, 0, 0, 0, 3, 3]
+    assert len({row % 2 for row in rows}) == 1, "the rows 0 to 5 are of the classes 10 to 15"
 
 
 def test_one_class_is_refused() -> None:
@@ -187,9 +222,7 @@ def product_pictures(classes: int = 12, photos: int = 10) -> ProductPictures:
     labels = np.repeat(np.arange(classes), photos)
     shown = tuple(Photo(Path(f"/shown/{name}.jpg"), name, is_gallery=True) for name in names)
     target = np.arange(classes) < classes - 2
-    return ProductPictures(
-        Path("/"), names, taken, labels, shown, np.arange(classes), target, np.arange(classes)
-    )
+    return ProductPictures(Path("/"), names, taken, labels, shown, np.arange(classes), target)
 
 
 def test_many_pictures_get_fewer_views_each() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,6 @@ def test_catalogue_pictures_may_be_listed_with_the_products(tmp_path: Path) -> N
     assert [photo.path.name for photo in found.catalogue] == [
         f"catalogue-{n}-0.png" for n in range(6)
     ]
-    assert found.families.tolist() == [0, 0, 0, 1, 1, 1]
     assert len(found.photos) == 24
     without = load_product_pictures(tmp_path, with_test=False)
     assert {photo.path.stem[-1] for photo in without.photos} == {"0", "1", "2"}
@@ -196,11 +196,19 @@ def test_every_loss_trains(
     assert np.abs(kernel - start.projection.kernel).max() > 1e-5
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"loss": "supervised_contrastive", "memory": 16, "neck": "batch_norm"},
+        {"neighbours": 2, "classes": 2},
+    ],
+    ids=["memory", "look-alikes"],
+)
 def test_a_stopped_training_ends_with_the_same_weights(
-    data: ProductPictures, views: ViewCache, split: Split, tmp_path: Path,
+    changed: dict[str, Any], data: ProductPictures, views: ViewCache, split: Split, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    recipe = replace(TINY, loss="supervised_contrastive", memory=16, neck="batch_norm")
+    recipe = replace(TINY, **changed)
     source = source_of(recipe, data, split, views)
     whole = weights_of(training.train_embedder(source, tmp_path / "whole.npz"))
     monkeypatch.setattr(training, "CHECKPOINT_INTERVAL_S", 0.0)
@@ -220,10 +228,15 @@ def test_a_stopped_training_ends_with_the_same_weights(
     np.testing.assert_allclose(resumed, whole, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [{"level": "block14"}, {"level": "pixels", "frozen_to": "block14_add"}],
+    ids=["cached", "drawn"],
+)
 def test_training_from_a_feature_map_leaves_what_lies_before_it(
-    data: ProductPictures, views: ViewCache, split: Split, tmp_path: Path
+    changed: dict[str, Any], data: ProductPictures, views: ViewCache, split: Split, tmp_path: Path
 ) -> None:
-    recipe = replace(TINY, level="block14", steps=2)
+    recipe = replace(TINY, **changed, steps=2)
     embedder = training.train_embedder(source_of(recipe, data, split, views), tmp_path / "c.npz")
     fresh = build_embedder(recipe)
     changed = {
@@ -237,6 +250,16 @@ def test_training_from_a_feature_map_leaves_what_lies_before_it(
     assert "head_conv" in changed
     assert "block15_project_conv" in changed
     assert not [name for name in changed if name.startswith("block14") or name.endswith("_bn")]
+
+
+def test_a_layer_that_the_network_lacks_is_refused(
+    data: ProductPictures, views: ViewCache, split: Split, tmp_path: Path
+) -> None:
+    recipe = replace(TINY, level="pixels", frozen_to="block99_add")
+    with pytest.raises(InputError, match="block99_add"):
+        training.train_embedder(source_of(recipe, data, split, views), tmp_path / "c.npz")
+    with pytest.raises(InputError, match="level pixels"):
+        replace(TINY, frozen_to="block2_add")
 
 
 def test_a_cache_of_more_levels_serves_one_of_fewer_and_not_the_other_way(

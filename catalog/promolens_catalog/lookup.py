@@ -26,6 +26,8 @@ from promolens_catalog.data_sources import Fact, LoadedSource, loaded_sources
 from promolens_catalog.database import Database, now_version
 from promolens_catalog.held_file import HeldFile
 from promolens_catalog.items import BARCODE, Alias, Item, ItemKey
+from promolens_catalog.kinds import Kind
+from promolens_catalog.offers import Offer
 from promolens_catalog.plain_sql import Rows, marks, rows_of
 from promolens_catalog.promotion_list import Filters, Promotion
 from promolens_catalog.reading import SEARCHED, Answer, TextAnswer, answer_of, text_answer_of
@@ -41,6 +43,7 @@ _PROMOTION_COLUMNS = (
     *_STATED_COLUMNS,
     *("link_method", "link_score", "first_seen", "last_seen"),
 )
+_GIFT_COLUMNS = tuple(name for name in OFFER_COLUMNS if name.startswith("gift_"))
 _PROMOTION_TEXT = ", ".join(f"p.{name}" for name in _PROMOTION_COLUMNS)
 # `+` and no ORDER BY: else SQLite may walk all live rows, which are in this order.
 _LIVE = "LEFT JOIN promotion p ON p.item_id = i.id AND +p.until_version IS NULL"
@@ -344,18 +347,36 @@ def _promotion(about: Sequence[Any], values: Sequence[Any]) -> Promotion:
     row["valid_from"] = _day(row["valid_from"])
     row["valid_until"] = _day(row["valid_until"])
     row["valid_until_inferred"] = bool(row["valid_until_inferred"])
-    return Promotion(
-        number,
-        offer_of(chain, row),
-        about[3],
-        about[0],
-        about[1],
-        about[2],
-        method,
-        score,
-        utc(first_seen),
-        utc(last_seen),
+    return _filled(
+        Promotion,
+        id=number,
+        offer=_offer(chain, row),
+        item_id=about[3],
+        item_name=about[0],
+        size_amount=about[1],
+        size_unit=about[2],
+        link_method=method,
+        link_score=score,
+        first_seen=utc(first_seen),
+        last_seen=utc(last_seen),
     )
+
+
+def _offer(chain: str, row: dict[str, Any]) -> Offer:
+    if row["gift_name"] is not None:
+        return offer_of(chain, row)
+    for name in _GIFT_COLUMNS:
+        del row[name]
+    row["chain"], row["kind"], row["gift"] = Chain(chain), Kind(row["kind"]), None
+    return _filled(Offer, **row)
+
+
+def _filled(made_as: type[_T], /, **fields: Any) -> _T:
+    """Return a dataclass with all its fields given; frozen ones take four times as long to set
+    them one by one, and a search makes dozens."""
+    made = object.__new__(made_as)
+    made.__dict__.update(fields)
+    return made
 
 
 def _facts(rows: Rows, keys: set[ItemKey], shared: Shared) -> tuple[Fact, ...]:

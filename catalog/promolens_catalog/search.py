@@ -25,8 +25,10 @@ from promolens_runtime.errors import InputError
 
 MAX_QUERY_CHARACTERS = 200
 MAX_LIMIT = 100
-# What one query may fetch: ranking costs about a microsecond for each.
-_MAX_FETCHED = 600
+# What one query may fetch: ranking costs about a microsecond for each. Of names that have a part of
+# what is asked for, fewer: of 6,000 fragments, most misspelt, 0.2 % lose the product that they were
+# taken from among the first five, and a query takes an eighth less (docs/benchmarks.md).
+_MAX_FETCHED = {"all": 600, "any": 300}
 # A query of many words is slow; only a single character begins so many.
 _MAX_WORDS = 50
 # Likeness in pure Python is computed for the best of a quicker measure only.
@@ -126,7 +128,7 @@ def names_of(rows: Rows, letters: str) -> dict[int, str]:
 def names_with(rows: Rows, first: str, after: str) -> dict[int, str]:
     """Return the names, by item, of items with a bigram from `first` to before `after`.
 
-    Where there are more than about 600, those with the rarer bigrams.
+    Where there are more than about 300, those with the rarer bigrams.
     """
     return _named(rows, _matching(rows, _few(_beginning(rows, first, after)), "any"))
 
@@ -205,7 +207,7 @@ def _with_all(rows: Rows, words: Sequence[str]) -> dict[int, str]:
     fetched = _matching(rows, enough, "all")
     if len(enough) == len(pairs):
         return fetched
-    if len(fetched) == _MAX_FETCHED:
+    if len(fetched) == _MAX_FETCHED["all"]:
         return _matching(rows, pairs, "all")
     return {one: lines for one, lines in fetched.items() if all(pair in lines for pair in pairs)}
 
@@ -216,7 +218,7 @@ def _few(rarest_first: Iterable[Any]) -> list[str]:
     total = 0
     for bigram, in_items in rarest_first:
         total += in_items
-        if chosen and total > _MAX_FETCHED:
+        if chosen and total > _MAX_FETCHED["any"]:
             break
         chosen.append(bigram)
     return chosen
@@ -234,7 +236,7 @@ def _matching(rows: Rows, words: Sequence[str], which: str) -> dict[int, str]:
     else:
         quote, joint, statement = "'", {"all": " & ", "any": " | "}, _POSTGRESQL_FETCH
     query = joint[which].join(f"{quote}{word}{quote}" for word in words)
-    found = rows(statement, (query, _MAX_FETCHED))
+    found = rows(statement, (query, _MAX_FETCHED[which]))
     if rows.dialect != "sqlite":
         return dict(found)
     ids, names = found[0]

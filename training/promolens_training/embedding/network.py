@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import keras
 
+from promolens_runtime.errors import InputError
 from promolens_training.embedding.recipes import LEVELS, EmbeddingRecipe
 from promolens_training.embedding.whitening import Affine
 
@@ -49,6 +50,21 @@ def upper_part(model: keras.Model, level: str) -> keras.Model:
     if not LEVELS[level]:
         return model
     return keras.Model(model.get_layer(LEVELS[level]).output, model.output)
+
+
+def trained_variables(upper: keras.Model, frozen_to: str) -> list[Any]:
+    """Return the variables that training changes: those of layers after `frozen_to`.
+
+    Raises:
+        InputError: the network has no layer of that name.
+    """
+    if not frozen_to:
+        return list(upper.trainable_variables)
+    names = [layer.name for layer in upper.layers]
+    if frozen_to not in names:
+        raise InputError(f"Expected a layer of the network. Received frozen_to {frozen_to!r}.")
+    later = upper.layers[names.index(frozen_to) + 1 :]
+    return [variable for layer in later for variable in layer.trainable_variables]
 
 
 def set_projection(model: keras.Model, affine: Affine) -> None:

@@ -29,8 +29,6 @@ class ProductPictures:
         photos: with `source_id`s; labels: int64 `[n]`.
         catalogue: catalogue pictures; catalogue_labels: int64 `[m]`, every class occurs.
         is_target: bool `[classes]`, False for classes that only help in training.
-        families: int64 `[classes]`, equal for classes of one parent; a class without one stands
-            alone.
     """
 
     root: Path
@@ -40,7 +38,6 @@ class ProductPictures:
     catalogue: tuple[Photo, ...]
     catalogue_labels: npt.NDArray[np.int64]
     is_target: npt.NDArray[np.bool_]
-    families: npt.NDArray[np.int64]
 
     @property
     def pictures(self) -> tuple[Photo, ...]:
@@ -122,15 +119,6 @@ def _matches(photo_set: PhotoSet, photo: Photo, only: str) -> bool:
     )
 
 
-def _families(photo_set: PhotoSet, names: tuple[str, ...]) -> npt.NDArray[np.int64]:
-    parents = {one.name: one.parent for one in photo_set.classes}
-    known = {parent: n for n, parent in enumerate(sorted({p for p in parents.values() if p}))}
-    return np.array(
-        [known.get(parents.get(name) or "", len(known) + n) for n, name in enumerate(names)],
-        np.int64,
-    )
-
-
 def load_product_pictures(
     root: Path, only: str | None = None, *, with_test: bool = True
 ) -> ProductPictures:
@@ -174,5 +162,4 @@ def load_product_pictures(
         catalogue=shown,
         catalogue_labels=np.array([place[photo.label] for photo in shown], np.int64),
         is_target=np.array(_is_target(photo_set, names, only)),
-        families=_families(photo_set, names),
     )

@@ -26,6 +26,9 @@ STARTS = ("discriminant", "pca", "random")
 NECKS = ("none", "batch_norm")
 
 
+_LATER_FIELDS = {"neighbours": 1, "frozen_to": ""}
+
+
 @dataclass(frozen=True)
 class EmbeddingRecipe:
     """Everything that decides an embedder's weights, besides the pictures.
@@ -40,7 +43,10 @@ class EmbeddingRecipe:
             1903.07071); it is folded into the projection at the end.
         classes, photos, catalogue, pasted: a batch is `classes` classes, and of each so many
             photos, catalogue pictures and pasted catalogue pictures.
-        siblings: how many classes of one family (the parent in products.csv) are drawn together.
+        neighbours: how many classes that look alike to the network are drawn together; 1 draws
+            every class by itself.
+        frozen_to: layer up to which the backbone stays as ImageNet left it, where `level` is
+            "pixels"; "" trains all of it.
         memory: embeddings kept of earlier batches (cross-batch memory); 0 keeps none.
         consistency: weight of the threshold-consistent margin.
         geometry: weight of relational distillation from the frozen network's features.
@@ -64,7 +70,8 @@ class EmbeddingRecipe:
     photos: int = 2
     catalogue: int = 1
     pasted: int = 1
-    siblings: int = 1
+    neighbours: int = 1
+    frozen_to: str = ""
     steps: int = 200
     peak_learning_rate: float = 1e-3
     weight_decay: float = 1e-4
@@ -91,7 +98,10 @@ class EmbeddingRecipe:
         require(2 <= self.classes <= 512, "classes in 2..512", self.classes)
         require(self.photos + self.catalogue + self.pasted >= 2, "2 pictures a class", self)
         require(min(self.photos, self.catalogue, self.pasted) >= 0, "counts >= 0", self)
-        require(1 <= self.siblings <= self.classes, "siblings in 1..classes", self)
+        require(1 <= self.neighbours <= self.classes, "neighbours in 1..classes", self)
+        require(
+            not self.frozen_to or self.level == "pixels", "frozen_to with level pixels", self.level
+        )
         require(1 <= self.steps <= 1_000_000, "steps in 1..1000000", self.steps)
         require(0 < self.peak_learning_rate < 1, "a learning rate in (0, 1)", self)
         require(0 <= self.memory <= 65536, "memory in 0..65536", self.memory)
@@ -105,8 +115,9 @@ class EmbeddingRecipe:
         A field that came later is left out at its default: older fingerprints stay as they are.
         """
         plain = plain_recipe(self)
-        if self.siblings == 1:
-            plain.pop("siblings")
+        for name, default in _LATER_FIELDS.items():
+            if plain[name] == default:
+                plain.pop(name)
         return plain
 
     def fingerprint(self) -> str:
@@ -162,8 +173,9 @@ _PLAIN = (
     replace(_DEEP, name="proxy-anchor-whole", loss="proxy_anchor", level="pixels", steps=600,
             classes=12),
     # For catalogues of hundreds of products: look-alikes meet in every batch.
-    replace(_HEAD, name="across-catalogue", level="pixels", steps=1500, classes=16, photos=1,
-            pasted=0, siblings=4, peak_learning_rate=5e-4),
+    replace(_HEAD, name="across-catalogue", level="pixels", steps=5000, classes=16, photos=1,
+            pasted=0, neighbours=16, frozen_to="block2_add", temperature=0.05,
+            peak_learning_rate=5e-4),
 )  # fmt: skip
 EMBEDDING_RECIPES = {recipe.name: recipe for recipe in _PLAIN}
 

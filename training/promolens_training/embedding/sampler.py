@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from promolens_runtime.errors import InputError
+from promolens_training.embedding.look_alikes import LookAlikes
 
 Indexes = npt.NDArray[np.int64]
 
@@ -20,25 +21,12 @@ def rows_by_class(labels: npt.NDArray[np.int64]) -> dict[int, Indexes]:
     return {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
 
 
-def _siblings(
-    classes: Indexes, families: Indexes, count: int, siblings: int, rng: np.random.Generator
-) -> Indexes:
-    drawn: list[int] = []
-    for family in rng.permutation(np.unique(families)):
-        own = classes[families == family]
-        drawn += rng.choice(own, min(siblings, len(own)), replace=False).tolist()
-        if len(drawn) >= count:
-            break
-    return np.array(drawn[:count], np.int64)
-
-
 def balanced_batch(
     pools: Sequence[tuple[Mapping[int, Indexes], int]],
     classes: npt.NDArray[np.int64],
     class_count: int,
     seed: Sequence[int],
-    families: npt.NDArray[np.int64] | None = None,
-    siblings: int = 1,
+    look_alikes: LookAlikes | None = None,
 ) -> Indexes:
     """Draw one batch: `class_count` classes, and from each pool its count of rows of each class.
 
@@ -48,8 +36,7 @@ def balanced_batch(
         classes: labels to draw from, without replacement.
         class_count: P, at most the number of classes (fewer are drawn where there are fewer).
         seed: names the batch; the same seed gives the same rows.
-        families: family of each of `classes`; with `siblings` above 1, so many of a family are
-            drawn together, because what tells look-alikes apart is learned where they meet.
+        look_alikes: over `classes` in their order; draws near ones together.
 
     Returns:
         int64 row numbers, pool after pool, class after class.
@@ -62,10 +49,10 @@ def balanced_batch(
             f"Expected photos of at least 2 classes. Received {len(classes)}. Add classes."
         )
     rng = np.random.default_rng(list(seed))
-    if families is None or siblings == 1:
+    if look_alikes is None:
         drawn = rng.choice(classes, min(class_count, len(classes)), replace=False)
     else:
-        drawn = _siblings(classes, families, class_count, siblings, rng)
+        drawn = classes[look_alikes.draw(class_count, rng)]
     rows: list[Indexes] = []
     for by_class, count in pools:
         for label in drawn:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from promolens_training.embedding.folds import Split
+from promolens_training.embedding.look_alikes import LookAlikes
 from promolens_training.embedding.pictures import ProductPictures
 from promolens_training.embedding.recipes import EmbeddingRecipe
 from promolens_training.embedding.sampler import Indexes, balanced_batch, rows_by_class
@@ -46,7 +47,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Source:
-    """Training rows with a way to read them: `batch(step)` is the same for the same step."""
+    """Training rows, picked for a step and read: the same rows and step give the same batch."""
 
     recipe: EmbeddingRecipe
     data: ProductPictures
@@ -72,20 +73,29 @@ class Source:
             pools.append((by_class, count))
         return pools
 
-    def batches(self) -> Callable[[int], Batch]:
-        """Return the function from a step's number to its batch."""
+    def picker(self, look_alikes: LookAlikes | None = None) -> Callable[[int], Indexes]:
+        """Return the function from a step's number to the rows of its batch."""
         pools = self._pools()
 
-        def batch(step: int) -> Batch:
+        def pick(step: int) -> Indexes:
             seed = [self.recipe.seed, step]
-            classes, recipe = self.split.train_classes, self.recipe
-            families = self.data.families[classes]
-            rows = balanced_batch(pools, classes, recipe.classes, seed, families, recipe.siblings)
-            return self._read(rows, step)
+            classes, count = self.split.train_classes, self.recipe.classes
+            return balanced_batch(pools, classes, count, seed, look_alikes)
 
-        return batch
+        return pick
 
-    def _read(self, rows: Indexes, step: int) -> Batch:
+    def catalogue_features(self) -> tuple[Floats, npt.NDArray[np.int32]]:
+        """Return the frozen network's features `[n, d]` of the catalogue pictures trained on, as
+        they are, with labels as in `Batch`."""
+        rows = training_rows(self.data, self.split, self.views)
+        picture, kind = self.views.rows[rows, 0], self.views.rows[rows, 2]
+        plain = rows[(picture >= len(self.data.photos)) & (kind == PLAIN)]
+        labels = self.data.picture_labels[self.views.rows[plain, 0]]
+        places = np.searchsorted(self.split.train_classes, labels).astype(np.int32)
+        return np.asarray(self.views.maps["pooled"][plain], np.float32), places
+
+    def read(self, rows: Indexes, step: int) -> Batch:
+        """Read, or draw anew, the pictures of a batch."""
         picture, kind = self.views.rows[rows, 0], self.views.rows[rows, 2]
         labels = np.searchsorted(self.split.train_classes, self.data.picture_labels[picture])
         level = self.recipe.level

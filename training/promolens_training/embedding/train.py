@@ -1,4 +1,4 @@
-"""Train one embedder on one split: a step depends on the seed and its number, never on the past."""
+"""Train one embedder on one split; stopped at any step and gone on with, it ends in the same bytes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from promolens_training.embedding.look_alikes import LookAlikes
 from promolens_training.embedding.losses.pairs import Memory
 from promolens_training.embedding.memory import CrossBatchMemory
-from promolens_training.embedding.network import build_embedder, set_projection, upper_part
+from promolens_training.embedding.network import (
+    build_embedder,
+    set_projection,
+    trained_variables,
+    upper_part,
+)
 from promolens_training.embedding.objective import LossInput, make_objective
 from promolens_training.embedding.recipes import EmbeddingRecipe
+from promolens_training.embedding.sampler import Indexes
 from promolens_training.embedding.source import Batch, Source, class_means
-from promolens_training.embedding.start import kept_start
+from promolens_training.embedding.start import Start, kept_start
+from promolens_training.embedding.whitening import Affine
 from promolens_training.files import write_arrays
 from promolens_training.interrupts import deferred_interrupt
 from promolens_training.progress import progress
@@ -51,19 +59,21 @@ def learning_rate(recipe: EmbeddingRecipe, step: int) -> float:
 
 @dataclass
 class _Parts:
-    """The moving parts: what is trained, by what, and the memory."""
+    """The moving parts: what is trained, by what, and the memories."""
 
     model: keras.Model
     upper: keras.Model
+    network: list[Any]
     offset: Any
     objective: Any
     optimizer: Any
     memory: CrossBatchMemory
+    look_alikes: LookAlikes | None
 
     def trained(self) -> list[Any]:
         """Return the variables that a step changes."""
         return [
-            *self.upper.trainable_variables,
+            *self.network,
             self.offset,
             *self.objective.weights.trainable_variables,
         ]
@@ -113,45 +123,60 @@ def _make_parts(source: Source, weights: Path | None, starts: Path | None) -> _P
     start = kept_start(recipe, source.data, source.split, source.views, starts)
     set_projection(model, start.projection)
     upper = upper_part(model, recipe.level)
+    network = trained_variables(upper, recipe.frozen_to)
     offset = keras.Variable(start.catalogue_offset, name="catalogue_offset")
     objective = make_objective(recipe, len(source.split.train_classes))
-    first = source.batches()
-    _start_proxies(objective, [first(step) for step in range(4)], start.projection)
+    _start_proxies(objective, source, start.projection)
     optimizer = keras.optimizers.AdamW(
         learning_rate=1e-4, weight_decay=recipe.weight_decay, clipnorm=1.0
     )
     memory = CrossBatchMemory(recipe.memory, recipe.width)
-    parts = _Parts(model, upper, offset, objective, optimizer, memory)
+    look_alikes = _start_look_alikes(source, start) if recipe.neighbours > 1 else None
+    parts = _Parts(model, upper, network, offset, objective, optimizer, memory, look_alikes)
     optimizer.build(parts.trained())
     return parts
 
 
-def _start_proxies(objective: Any, batches: list[Batch], projection: Any) -> None:
+def _start_look_alikes(source: Source, start: Start) -> LookAlikes:
+    """Begin with how alike the frozen network finds the classes' catalogue pictures."""
+    features, labels = source.catalogue_features()
+    rows = start.projection(features) + start.catalogue_offset
+    count = len(source.split.train_classes)
+    return LookAlikes(class_means(rows, labels, count), source.recipe.neighbours)
+
+
+def _start_proxies(objective: Any, source: Source, projection: Affine) -> None:
     """Put proxies and centres where the frozen network sees the classes of a few batches."""
     proxies = objective.weights.proxies
     if proxies is None:
         return
+    pick = source.picker()
+    batches = [source.read(pick(step), step) for step in range(4)]
     features = np.concatenate([batch.teacher for batch in batches])
     labels = np.concatenate([batch.labels for batch in batches])
     objective.start_proxies(class_means(projection(features), labels, proxies.shape[0]))
 
 
-def _save(path: Path, parts: _Parts, step: int) -> None:
+def _save(path: Path, parts: _Parts, step: int, rows: Indexes) -> None:
     arrays = {f"kept/{i}": np.asarray(each) for i, each in enumerate(parts.kept())}
     arrays |= {f"memory/{name}": value for name, value in parts.memory.state().items()}
-    write_arrays(path, arrays | {"step": np.array([step])})
+    if parts.look_alikes:
+        arrays["look_alikes"] = parts.look_alikes.rows
+    write_arrays(path, arrays | {"step": np.array([step]), "rows": rows})
 
 
-def _restore(path: Path, parts: _Parts) -> int:
-    """Take over a checkpoint; return the next step's number, 0 without one."""
+def _restore(path: Path, parts: _Parts, pick: Callable[[int], Indexes]) -> tuple[int, Indexes]:
+    """Take over a checkpoint, if there is one; return the next step's number and rows."""
     if not path.is_file():
-        return 0
+        return 0, pick(0)
     with np.load(path, allow_pickle=False) as arrays:
         for i, variable in enumerate(parts.kept()):
             variable.assign(arrays[f"kept/{i}"])
         names = ("rows", "labels", "next")
         parts.memory.restore({name: arrays[f"memory/{name}"] for name in names})
-        return int(arrays["step"][0])
+        if parts.look_alikes:
+            parts.look_alikes.restore(arrays["look_alikes"])
+        return int(arrays["step"][0]), arrays["rows"]
 
 
 def _run_step(step: Callable[..., Any], parts: _Parts, batch: Batch, rate: float) -> float:
@@ -161,7 +186,10 @@ def _run_step(step: Callable[..., Any], parts: _Parts, batch: Batch, rate: float
     rows, ids = parts.memory.arrays()
     given = (batch.inputs, batch.labels, batch.is_catalogue, batch.teacher, rows, ids)
     loss, found = step(*(tf.constant(each) for each in given))
-    parts.memory.push(np.asarray(found), batch.labels)
+    unit = np.asarray(found)
+    parts.memory.push(unit, batch.labels)
+    if parts.look_alikes:
+        parts.look_alikes.push(unit[batch.is_catalogue], batch.labels[batch.is_catalogue])
     return float(loss)
 
 
@@ -178,7 +206,7 @@ def train_embedder(
     recipe = source.recipe
     parts = _make_parts(source, weights, starts)
     if recipe.loss != "none":
-        shipped = [*parts.upper.trainable_variables, parts.offset]
+        shipped = [*parts.network, parts.offset]
         begun = [np.asarray(variable) for variable in shipped]
         _train(source, parts, checkpoint)
         for variable, before in zip(shipped, begun, strict=True):
@@ -188,7 +216,8 @@ def train_embedder(
 
 def _train(source: Source, parts: _Parts, checkpoint: Path) -> None:
     recipe = source.recipe
-    done, step, batches = _restore(checkpoint, parts), _traced(parts), source.batches()
+    pick = source.picker(parts.look_alikes)
+    step, (done, rows) = _traced(parts), _restore(checkpoint, parts, pick)
     title = f"{recipe.name} {source.split.name}"
     with (
         deferred_interrupt() as interrupted,
@@ -196,15 +225,16 @@ def _train(source: Source, parts: _Parts, checkpoint: Path) -> None:
         progress(title, recipe.steps, done) as bar,
     ):
         saved = time.monotonic()
-        ahead = pool.submit(batches, done)
+        ahead = pool.submit(source.read, rows, done)
         for number in range(done, recipe.steps):
-            batch, ahead = ahead.result(), pool.submit(batches, number + 1)
+            batch, rows = ahead.result(), pick(number + 1)
+            ahead = pool.submit(source.read, rows, number + 1)
             loss = _run_step(step, parts, batch, learning_rate(recipe, number))
             bar.advance(1, f"loss {loss:.3f}")
             if not math.isfinite(loss):
                 raise FloatingPointError(f"The loss of {title} is {loss} in step {number}.")
             if interrupted() or time.monotonic() - saved >= CHECKPOINT_INTERVAL_S:
-                _save(checkpoint, parts, number + 1)
+                _save(checkpoint, parts, number + 1, rows)
                 saved = time.monotonic()
             if interrupted():
                 raise KeyboardInterrupt
