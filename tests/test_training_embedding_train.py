@@ -12,12 +12,21 @@ import pytest
 from PIL import Image
 
 from promolens_cli.main import main
+from promolens_export.embedder import export_embedder
 from promolens_runtime.errors import InputError
 from promolens_training.embedding import train as training
-from promolens_training.embedding.compare import Answers, judge, markdown, run_one, summarise
+from promolens_training.embedding.compare import (
+    Answers,
+    judge,
+    markdown,
+    plain_rows,
+    run_one,
+    summarise,
+)
 from promolens_training.embedding.folds import Split, plan_splits, whole_split
 from promolens_training.embedding.network import build_embedder
 from promolens_training.embedding.pictures import ProductPictures, load_product_pictures
+from promolens_training.embedding.ranking import unit_rows
 from promolens_training.embedding.recipes import LOSSES, EmbeddingRecipe
 from promolens_training.embedding.runs import build_embedder_of, open_embedder, save_embedder
 from promolens_training.embedding.source import Source, open_source
@@ -194,6 +203,53 @@ def test_every_loss_trains(
     kernel = np.asarray(embedder.model.get_layer("projection").kernel)
     assert np.isfinite(kernel).all()
     assert np.abs(kernel - start.projection.kernel).max() > 1e-5
+
+
+def test_a_network_that_imitates_stays_near_its_start(
+    data: ProductPictures, views: ViewCache, split: Split, tmp_path: Path
+) -> None:
+    free = replace(TINY, steps=20, peak_learning_rate=2e-2)
+    start = find_start(free, data, split, views)
+    features = plain_rows(data, views, "pooled")[: len(data.photos)]
+    before = unit_rows(start.projection(features))
+
+    def moved(recipe: EmbeddingRecipe) -> float:
+        trained = training.train_embedder(source_of(recipe, data, split, views), tmp_path / "c.npz")
+        (tmp_path / "c.npz").unlink(missing_ok=True)
+        kernel, bias = trained.model.get_layer("projection").get_weights()
+        return float(1 - (unit_rows(features @ kernel + bias) * before).sum(axis=1).mean())
+
+    assert moved(replace(free, imitation=30.0)) < 0.5 * moved(free)
+
+
+def test_learned_pooling_begins_as_the_mean_and_changes(
+    data: ProductPictures, views: ViewCache, split: Split, tmp_path: Path
+) -> None:
+    """At 64 pixels the last map has four places to pool."""
+    recipe = replace(
+        TINY,
+        level="pixels",
+        image_px=64,
+        pooling="gem",
+        steps=2,
+        classes=2,
+        peak_learning_rate=1e-2,
+    )
+    pictures = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3)).astype(np.float32)
+    mean, gem = build_embedder(replace(recipe, pooling="mean")), build_embedder(recipe)
+    for layer in mean.layers:
+        if layer.name == "projection":
+            gem.get_layer("projection").set_weights(layer.get_weights())
+    np.testing.assert_allclose(gem(pictures)["embedding"], mean(pictures)["embedding"], atol=1e-4)
+    embedder = training.train_embedder(source_of(recipe, data, split, views), tmp_path / "c.npz")
+    assert abs(float(embedder.model.get_layer("gem").power) - 1) > 1e-3
+    run = save_embedder(tmp_path / "run", recipe, embedder, {"classes": 6})
+    again = build_embedder_of(run)(pictures)["embedding"]
+    np.testing.assert_allclose(again, embedder.model(pictures)["embedding"], atol=1e-4)
+    with pytest.raises(InputError, match="full int8 cannot hold"):
+        export_embedder(tmp_path / "run", 8)
+    with pytest.raises(InputError, match="below the pooling"):
+        replace(TINY, pooling="gem")
 
 
 @pytest.mark.parametrize(

@@ -259,6 +259,11 @@ def export_embedder(
         GateError: int8 drifts too far, or the file is not all int8.
     """
     run = open_embedder(folder)
+    if run.recipe.pooling != "mean":
+        raise InputError(
+            f"Expected an embedder with mean pooling. Received {run.recipe.pooling}, which full "
+            "int8 cannot hold. Train another recipe for phones; this one is for servers."
+        )
     px = run.recipe.image_px
     chosen = _pictures(run)
     calibration = load_pixels(chosen.to_calibrate(calibration_images), px)

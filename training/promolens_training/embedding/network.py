@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     import keras
 
 from promolens_runtime.errors import InputError
+from promolens_training.embedding.pooling import make_gem
 from promolens_training.embedding.recipes import LEVELS, EmbeddingRecipe
 from promolens_training.embedding.whitening import Affine
 
 PROJECTION, NECK = "projection", "neck"
+POOLED = LEVELS["pooled"]
 
 
 def build_embedder(
@@ -30,7 +32,11 @@ def build_embedder(
     from promolens_training.backbones.table import build_backbone
 
     base = build_backbone(recipe.backbone, recipe.image_px, weights)
-    x: Any = layers.Dense(recipe.width, name=PROJECTION)(base.output)
+    pooled: Any = base.output
+    if recipe.pooling == "gem":
+        # With power 1 it is the mean: training begins where the frozen network is.
+        pooled = make_gem(power=1.0)(base.get_layer(POOLED).input)
+    x: Any = layers.Dense(recipe.width, name=PROJECTION)(pooled)
     if recipe.neck == "batch_norm":
         x = layers.BatchNormalization(name=NECK, momentum=0.9, epsilon=1e-3)(x)
     return keras.Model(base.input, {"embedding": x}, name="embedder")

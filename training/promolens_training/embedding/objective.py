@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 from promolens_training.embedding.losses.cascaded import cascaded_contrastive
 from promolens_training.embedding.losses.center import center_loss, moved_centers
 from promolens_training.embedding.losses.contrastive import contrastive
-from promolens_training.embedding.losses.distillation import relational
+from promolens_training.embedding.losses.distillation import regression, relational
 from promolens_training.embedding.losses.multi_similarity import multi_similarity
 from promolens_training.embedding.losses.pairs import Memory, Tensor
 from promolens_training.embedding.losses.proxies import proxy_anchor, sub_center_arcface
@@ -23,6 +23,7 @@ from promolens_training.embedding.losses.threshold import threshold_consistent_m
 from promolens_training.embedding.losses.triplet import triplet_semi_hard
 from promolens_training.embedding.matryoshka import over_prefixes, unit_prefixes
 from promolens_training.embedding.recipes import EmbeddingRecipe
+from promolens_training.embedding.start import Start
 
 SUB_CENTERS = 3
 PROXIES_A_CLASS = {"arcface": SUB_CENTERS, "proxy_anchor": 1, "center": 1}
@@ -102,6 +103,7 @@ class Objective:
 
     recipe: EmbeddingRecipe
     weights: Any
+    start: Start
 
     def start_proxies(self, means: Any) -> None:
         """Put unit means `[C, width]` where the proxies and centres begin."""
@@ -150,12 +152,23 @@ class Objective:
         if self.recipe.geometry > 0:
             frozen = tf.math.l2_normalize(given.teacher, axis=1)
             total += self.recipe.geometry * relational(unit, frozen)
+        if self.recipe.imitation > 0:
+            total += self.recipe.imitation * regression(unit, self._at_start(given))
         return total
 
+    def _at_start(self, given: LossInput) -> Tensor:
+        """Return the unit embeddings `[B, width]` that the start gives the same pictures."""
+        import tensorflow as tf
 
-def make_objective(recipe: EmbeddingRecipe, class_count: int) -> Objective:
+        affine = self.start.projection
+        rows = given.teacher @ affine.kernel + affine.bias
+        rows += tf.cast(given.is_catalogue, rows.dtype)[:, None] * self.start.catalogue_offset[None]
+        return tf.math.l2_normalize(rows, axis=1)
+
+
+def make_objective(recipe: EmbeddingRecipe, class_count: int, start: Start) -> Objective:
     """Return the recipe's objective for so many training classes."""
-    return Objective(recipe, make_weights(recipe, class_count))
+    return Objective(recipe, make_weights(recipe, class_count), start)
 
 
 def _shares(levels: int) -> tuple[float, ...]:

@@ -30,7 +30,7 @@ def generalised_mean(features: Tensor, power: Tensor | float) -> Tensor:
 def make_gem(power: float = 3.0, name: str = "gem") -> keras.layers.Layer:
     """Return a pooling layer `[n, h, w, c]` -> `[n, c]` whose power is learned from `power` on.
 
-    Full int8 has no power operator, so `promolens export` refuses it: for servers only.
+    Full int8 has no power operator: `promolens export` refuses it, and it is for servers only.
     """
     import keras
 

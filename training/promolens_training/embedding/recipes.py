@@ -24,9 +24,10 @@ LOSSES = (
 LEVELS = {"pooled": "embedding", "block14": "block14_add", "block10": "block10_add", "pixels": ""}
 STARTS = ("discriminant", "pca", "random")
 NECKS = ("none", "batch_norm")
+POOLINGS = ("mean", "gem")
 
 
-_LATER_FIELDS = {"neighbours": 1, "frozen_to": ""}
+_LATER_FIELDS = {"neighbours": 1, "frozen_to": "", "pooling": "mean", "imitation": 0.0}
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,9 @@ class EmbeddingRecipe:
         memory: embeddings kept of earlier batches (cross-batch memory); 0 keeps none.
         consistency: weight of the threshold-consistent margin.
         geometry: weight of relational distillation from the frozen network's features.
+        imitation: weight of regression distillation from the start's embeddings: galleries of the
+            start go on answering.
+        pooling: "gem" learns between mean and maximum; for servers, full int8 cannot hold it.
         blend: share of the trained weights in the final ones, the rest as they began (WiSE-FT,
             Wortsman et al. 2022, arXiv 2109.01903): training fits the classes at hand, the start
             fits what is not there.
@@ -72,12 +76,14 @@ class EmbeddingRecipe:
     pasted: int = 1
     neighbours: int = 1
     frozen_to: str = ""
+    pooling: str = "mean"
     steps: int = 200
     peak_learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     memory: int = 0
     consistency: float = 0.0
     geometry: float = 0.0
+    imitation: float = 0.0
     blend: float = 1.0
     temperature: float = 0.1
     seed: int = 2026
@@ -87,6 +93,12 @@ class EmbeddingRecipe:
         require(self.level in LEVELS, f"a level among {', '.join(LEVELS)}", self.level)
         require(self.start in STARTS, f"a start among {', '.join(STARTS)}", self.start)
         require(self.neck in NECKS, f"a neck among {', '.join(NECKS)}", self.neck)
+        require(self.pooling in POOLINGS, f"a pooling among {', '.join(POOLINGS)}", self.pooling)
+        require(
+            self.pooling == "mean" or self.level != "pooled",
+            "a level below the pooling",
+            self.level,
+        )
         require(8 <= self.width <= 2048, "a width in 8..2048", self.width)
         require(
             self.prefixes == tuple(sorted(set(self.prefixes)))
@@ -107,7 +119,8 @@ class EmbeddingRecipe:
         require(0 <= self.memory <= 65536, "memory in 0..65536", self.memory)
         require(0 < self.blend <= 1, "blend in (0, 1]", self.blend)
         require(self.temperature > 0, "temperature > 0", self.temperature)
-        require(min(self.consistency, self.geometry, self.shrink) >= 0, "weights >= 0", self)
+        weights = (self.consistency, self.geometry, self.imitation, self.shrink)
+        require(min(weights) >= 0, "weights >= 0", self)
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as plain JSON types.
@@ -159,11 +172,13 @@ _PLAIN = (
     replace(_HEAD, name="proxy-anchor", loss="proxy_anchor"),
     replace(_HEAD, name="across-tcm", consistency=0.5),
     replace(_HEAD, name="across-rkd", geometry=1.0),
+    replace(_HEAD, name="across-imitated", imitation=1.0),
     replace(_HEAD, name="across-half", blend=0.5, geometry=1.0),
     replace(_HEAD, name="across-bn", neck="batch_norm"),
     replace(_HEAD, name="across-random", start="random"),
     replace(_BLOCK, name="across-block"),
     replace(_BLOCK, name="across-block-half", blend=0.5),
+    replace(_BLOCK, name="across-block-gem", pooling="gem"),
     replace(_BLOCK, name="arcface-block", loss="arcface"),
     replace(_BLOCK, name="proxy-anchor-block", loss="proxy_anchor"),
     replace(_BLOCK, name="supcon-block", loss="supervised_contrastive"),

@@ -1,4 +1,4 @@
-"""Train one embedder on one split; stopped at any step and gone on with, it ends in the same bytes."""
+"""Train one embedder on one split; a stopped training goes on as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _make_parts(source: Source, weights: Path | None, starts: Path | None) -> _P
     upper = upper_part(model, recipe.level)
     network = trained_variables(upper, recipe.frozen_to)
     offset = keras.Variable(start.catalogue_offset, name="catalogue_offset")
-    objective = make_objective(recipe, len(source.split.train_classes))
+    objective = make_objective(recipe, len(source.split.train_classes), start)
     _start_proxies(objective, source, start.projection)
     optimizer = keras.optimizers.AdamW(
         learning_rate=1e-4, weight_decay=recipe.weight_decay, clipnorm=1.0
