@@ -342,6 +342,16 @@ def test_a_cache_of_more_levels_serves_one_of_fewer_and_not_the_other_way(
     assert filled == [few.levels, many.levels]
 
 
+def test_views_are_cut_from_squares_of_the_recipes_size(
+    data: ProductPictures, views: ViewCache, split: Split
+) -> None:
+    recipe = replace(TINY, level="pixels", kept_px=40)
+    source = source_of(recipe, data, split, views)
+    assert source.pixels is not None
+    assert source.pixels.shape == (len(data.pictures), 40, 40, 3)
+    assert source.read(source.picker()(0), 0).inputs.shape[1:] == (SIDE, SIDE, 3)
+
+
 @pytest.mark.slow
 def test_the_whole_network_trains_from_pixels(
     data: ProductPictures, views: ViewCache, split: Split, tmp_path: Path

@@ -19,7 +19,6 @@ from promolens_training.embedding.views import (
     PASTED,
     PHOTO,
     PLAIN,
-    SQUARE_PX,
     ViewCache,
     background_photos,
     draw_view,
@@ -126,7 +125,7 @@ def open_source(
     recipe: EmbeddingRecipe, data: ProductPictures, split: Split, views: ViewCache
 ) -> Source:
     """Make a source; pixels are decoded only where the recipe trains the whole network."""
-    pixels = load_pixels(data.pictures, SQUARE_PX) if recipe.level == "pixels" else None
+    pixels = load_pixels(data.pictures, recipe.kept_px) if recipe.level == "pixels" else None
     return Source(recipe, data, split, views, pixels)
 
 
