@@ -192,6 +192,8 @@ _PLAIN = (
     replace(_DEEP, name="across-whole", level="pixels", steps=600, classes=12),
     replace(_DEEP, name="proxy-anchor-whole", loss="proxy_anchor", level="pixels", steps=600,
             classes=12),
+    replace(_DEEP, name="look-alikes-whole", level="pixels", steps=600, classes=12, neighbours=12,
+            frozen_to="block2_add", temperature=0.05, kept_px=384),
     # For catalogues of hundreds of products: look-alikes meet in every batch.
     replace(_HEAD, name="across-catalogue", level="pixels", steps=5000, classes=16, photos=1,
             pasted=0, neighbours=16, frozen_to="block2_add", temperature=0.05,
