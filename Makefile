@@ -16,7 +16,8 @@ TRAIN_FLAGS =
 SERVE_FLAGS =
 DEMO_FLAGS =
 # Files go to processes of their own, the longest first (tests/conftest.py); each takes up to 1 GB.
-TEST_FLAGS = -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# One process more than processors: browsers play in real time, and a processor would wait for them.
+TEST_FLAGS = -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
