@@ -16,13 +16,13 @@ from promolens_runtime.errors import InputError
 from promolens_server.config import AppConfig, built_app
 from promolens_server.factory import create_app
 from promolens_server.services import open_services
-from server_support import assert_problem, config_for, sqlite_url  # noqa: F401
+from server_support import assert_problem, config_for
 
 ARCHIVE = bytes(range(256)) * 400
 
 
 @pytest.fixture
-def browser(tmp_path: Path, sqlite_url: str) -> Iterator[TestClient]:  # noqa: F811
+def browser(tmp_path: Path, sqlite_url: str) -> Iterator[TestClient]:
     """A client of a server with the app, a map and pictures."""
     (tmp_path / "www/maps").mkdir(parents=True)
     (tmp_path / "www/index.html").write_bytes(b"<!doctype html>")

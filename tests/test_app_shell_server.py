@@ -20,7 +20,7 @@ from promolens_server.config import AppConfig, built_app, load_config
 from promolens_server.factory import create_app
 from promolens_server.packing import Packer
 from promolens_server.services import open_services
-from server_support import assert_problem, config_for, sqlite_url  # noqa: F401
+from server_support import assert_problem, config_for
 
 PLAIN = b"export const words = 'a page without a framework';\n" * 40
 FILES = {
@@ -47,7 +47,7 @@ def assets(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def browser(assets: Path, sqlite_url: str) -> Iterator[TestClient]:  # noqa: F811
+def browser(assets: Path, sqlite_url: str) -> Iterator[TestClient]:
     """A client of a server with the app, which takes no compressed bodies unless it says so."""
     app = built_app(assets, AppConfig(hosts=("https://tiles.example",)))
     services = open_services(config_for(sqlite_url, app=app))
@@ -232,7 +232,7 @@ def test_links_lead_nowhere(browser: TestClient, assets: Path) -> None:
         assert_problem(browser.get(address), 404, "no-such-file")
 
 
-def test_without_a_folder_there_is_no_app(sqlite_url: str) -> None:  # noqa: F811
+def test_without_a_folder_there_is_no_app(sqlite_url: str) -> None:
     services = open_services(config_for(sqlite_url))
     with TestClient(create_app(services)) as client:
         assert client.get("/app/").status_code == 404

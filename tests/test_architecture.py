@@ -303,6 +303,36 @@ def test_data_files_of_the_packages_are_in_the_wheel() -> None:
     assert left_out == []
 
 
+def _fixtures(path: Path) -> set[str]:
+    functions = [
+        node
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+    ]
+    return {
+        one.name
+        for one in functions
+        if any("fixture" in ast.unparse(d) for d in one.decorator_list)
+    }
+
+
+def test_no_test_imports_a_fixture_that_all_have() -> None:
+    """An imported fixture is a second one: what depends on the first may then get the second's."""
+    tests = REPOSITORY / "tests"
+    plugins = re.findall(r'"(\w+_support)"', (tests / "conftest.py").read_text("utf-8"))
+    shared = {name: _fixtures(tests / f"{name}.py") for name in plugins}
+    assert "postgresql_server" in shared["catalog_support"]
+    imported = [
+        f"{path.name}: {alias.name}"
+        for path in sorted(tests.glob("test_*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.name in shared.get(node.module or "", ())
+    ]
+    assert imported == []
+
+
 def test_decisions_are_numbered_without_gaps_and_have_the_five_parts() -> None:
     records = sorted((REPOSITORY / "docs" / "decisions").glob("*.md"))
     numbers = [int(record.name[:4]) for record in records]

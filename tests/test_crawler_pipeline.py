@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from catalog_support import database, database_url, postgresql_server, sqlite_template
 from crawl_desk import NOW, SITE, Bench, barcode, make_bench
 from promolens_catalog import publishing, snapshots, staging
 from promolens_catalog.chains import Chain
@@ -29,7 +28,6 @@ from promolens_crawler.status import chain_statuses, todo_lines
 from promolens_crawler.transports.base import Transport
 from promolens_runtime.errors import MissingError
 
-__all__ = ["database", "database_url", "postgresql_server", "sqlite_template"]
 EMART24 = Chain.EMART24
 
 

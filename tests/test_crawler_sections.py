@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from catalog_support import sqlite_template
 from crawl_desk import NOW, SITE, Bench, make_bench
 from promolens_catalog import snapshots, staging
 from promolens_catalog.chains import Chain
@@ -31,8 +30,6 @@ from promolens_crawler.sites.base import Listing
 from promolens_crawler.transports.build import archive_of, open_transport
 from promolens_demo.shops.running import Shops
 from shops_support import MONTH, open_shops
-
-__all__ = ["sqlite_template"]
 
 EMART24 = Chain.EMART24
 LEFT = Listing("left", Kind.ONE_PLUS_ONE, section="왼쪽")

@@ -32,11 +32,7 @@ from promolens_server.feedback.folder import FeedbackFolder, FolderFullError
 from promolens_server.feedback.jpeg import Size, UnfitPictureError, read_size
 from promolens_server.models.meta import MetaAnswer
 from promolens_server.services import open_services
-from server_support import (
-    assert_problem,
-    config_for,
-    sqlite_url,  # noqa: F401
-)
+from server_support import assert_problem, config_for
 
 PHOTOS = "/v1/feedback/photos"
 SEOUL_GPS = {1: "N", 2: (37.0, 33.0, 59.0), 3: "E", 4: (126.0, 58.0, 41.0)}
@@ -99,12 +95,12 @@ def phone(url: str, folder: Path, **config: Any) -> Iterator[Phone]:
 
 
 @pytest.fixture
-def held(sqlite_url: str, tmp_path: Path) -> Iterator[Phone]:  # noqa: F811
+def held(sqlite_url: str, tmp_path: Path) -> Iterator[Phone]:
     with phone(sqlite_url, tmp_path / "photos") as opened:
         yield opened
 
 
-def test_it_is_off_until_a_folder_is_named(sqlite_url: str) -> None:  # noqa: F811
+def test_it_is_off_until_a_folder_is_named(sqlite_url: str) -> None:
     services = open_services(config_for(sqlite_url), clock=lambda: NOW)
     with TestClient(create_app(services)) as client:
         assert_problem(client.post(PHOTOS, json=letter(jpeg())), 404, "not-found")
@@ -270,7 +266,7 @@ def test_a_form_of_a_strange_page_is_refused(held: Phone) -> None:
     assert_problem(answer, 415, "not-json")
 
 
-def test_bytes_are_limited(sqlite_url: str, tmp_path: Path) -> None:  # noqa: F811
+def test_bytes_are_limited(sqlite_url: str, tmp_path: Path) -> None:
     picture = jpeg(200, 200)
     with phone(sqlite_url, tmp_path / "p", picture_bytes=len(picture)) as held:
         assert held.send(picture).status_code == 201
@@ -279,7 +275,7 @@ def test_bytes_are_limited(sqlite_url: str, tmp_path: Path) -> None:  # noqa: F8
         assert_problem(held.send(bytes(1_000_000)), 413, "body-too-large")
 
 
-def test_each_client_has_its_own_rate(sqlite_url: str, tmp_path: Path) -> None:  # noqa: F811
+def test_each_client_has_its_own_rate(sqlite_url: str, tmp_path: Path) -> None:
     with phone(sqlite_url, tmp_path / "p", burst=2, per_hour=1) as held:
         for _ in range(2):
             assert held.send(jpeg()).status_code == 201
@@ -291,7 +287,7 @@ def test_each_client_has_its_own_rate(sqlite_url: str, tmp_path: Path) -> None: 
 
 @pytest.mark.parametrize("quota", ["pictures", "bytes"])
 def test_the_quota_holds_until_something_is_deleted(
-    sqlite_url: str,  # noqa: F811
+    sqlite_url: str,
     tmp_path: Path,
     quota: str,
 ) -> None:
@@ -308,7 +304,7 @@ def test_the_quota_holds_until_something_is_deleted(
 
 
 def test_what_is_old_is_deleted_at_the_start_without_anybody_sending(
-    sqlite_url: str,  # noqa: F811
+    sqlite_url: str,
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "p"

@@ -31,9 +31,9 @@ from promolens_server.recognition.batches.store import RESULTS, UPLOAD, BatchSto
 from promolens_server.recognition.batches.zips import Pictures, picture_names
 from promolens_server.recognition.config import BatchConfig
 from recognition_support import CORPUS, Desk, asking, desk, pattern, saved
-from server_support import assert_problem, serve_process, sqlite_url
+from server_support import assert_problem, serve_process
 
-__all__ = ["desk", "sqlite_url"]
+__all__ = ["desk"]
 ZIP = {"content-type": "application/zip"}
 RECOGNISE = Ask("recognise", 5)
 MEGABYTE = 1_000_000

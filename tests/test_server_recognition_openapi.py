@@ -16,9 +16,9 @@ from catalog_support import NOW
 from promolens_server.factory import create_app
 from promolens_server.services import open_services
 from recognition_support import Desk, desk
-from server_support import running, sqlite_url
+from server_support import running
 
-__all__ = ["desk", "sqlite_url"]
+__all__ = ["desk"]
 EXAMPLES = 8
 # Random bytes are a sound body of a kind "binary" and no picture, and few random names are those of
 # a corpus: refusing them is what the document says.

@@ -12,10 +12,10 @@ from promolens_retrieval.spaces import Space
 from promolens_runtime.bundle import read_bundle
 from promolens_runtime.embedder import Embedder
 from recognition_support import Desk, asking, desk, pattern, saved
-from retrieval_support import empty_vectors, pgvector_url, vector_server
-from server_support import assert_problem, sqlite_url
+from retrieval_support import empty_vectors
+from server_support import assert_problem
 
-__all__ = ["desk", "pgvector_url", "sqlite_url", "vector_server"]
+__all__ = ["desk"]
 PNG = {"content-type": "image/png"}
 
 

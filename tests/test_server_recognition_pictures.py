@@ -34,9 +34,9 @@ from promolens_server.config import RateConfig
 from promolens_server.recognition import assets as assets_module
 from promolens_server.services import open_services
 from recognition_support import CORPUS, Desk, asking, desk, pattern, product, saved
-from server_support import assert_problem, sqlite_url
+from server_support import assert_problem
 
-__all__ = ["desk", "sqlite_url"]
+__all__ = ["desk"]
 PNG = {"content-type": "image/png"}
 
 
