@@ -23,7 +23,7 @@ from promolens_training.embedding.ranking import places
 from promolens_training.embedding.recipes import EmbeddingRecipe
 from promolens_training.embedding.source import open_source
 from promolens_training.embedding.train import Embedder, train_embedder
-from promolens_training.embedding.views import PLAIN, SQUARE_PX, ViewCache, draw_view
+from promolens_training.embedding.views import PLAIN, ViewCache, draw_view
 from promolens_training.files import write_arrays
 from promolens_training.pixels import load_pixels
 
@@ -73,7 +73,7 @@ def _inputs(recipe: EmbeddingRecipe, data: ProductPictures, views: ViewCache) ->
     """Return what the trained part takes for every unchanged picture, photos first."""
     if recipe.level != "pixels":
         return plain_rows(data, views, recipe.level)
-    squares = load_pixels(data.pictures, SQUARE_PX)
+    squares = load_pixels(data.pictures, recipe.kept_px)
     nowhere = np.zeros(0, np.int64)
     rows = [np.array([i, 0, PLAIN]) for i in range(len(data.pictures))]
     return np.stack([draw_view(squares, nowhere, row, recipe.image_px, 0) for row in rows])

@@ -27,8 +27,7 @@ NECKS = ("none", "batch_norm")
 POOLINGS = ("mean", "gem")
 
 
-_LATER_FIELDS = {"neighbours": 1, "frozen_to": "", "pooling": "mean", "imitation": 0.0,
-                 "kept_px": 256}  # fmt: skip
+_LATER_FIELDS = ("neighbours", "frozen_to", "pooling", "imitation", "kept_px")
 
 
 @dataclass(frozen=True)
@@ -133,8 +132,8 @@ class EmbeddingRecipe:
         A field that came later is left out at its default: older fingerprints stay as they are.
         """
         plain = plain_recipe(self)
-        for name, default in _LATER_FIELDS.items():
-            if plain[name] == default:
+        for name in _LATER_FIELDS:
+            if plain[name] == getattr(EmbeddingRecipe, name):
                 plain.pop(name)
         return plain
 

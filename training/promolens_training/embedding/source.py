@@ -89,14 +89,16 @@ class Source:
         rows = training_rows(self.data, self.split, self.views)
         picture, kind = self.views.rows[rows, 0], self.views.rows[rows, 2]
         plain = rows[(picture >= len(self.data.photos)) & (kind == PLAIN)]
-        labels = self.data.picture_labels[self.views.rows[plain, 0]]
-        places = np.searchsorted(self.split.train_classes, labels).astype(np.int32)
-        return np.asarray(self.views.maps["pooled"][plain], np.float32), places
+        return np.asarray(self.views.maps["pooled"][plain], np.float32), self._places(plain)
+
+    def _places(self, rows: Indexes) -> npt.NDArray[np.int32]:
+        """Return the labels of cached rows as places in the split's `train_classes`."""
+        labels = self.data.picture_labels[self.views.rows[rows, 0]]
+        return np.asarray(np.searchsorted(self.split.train_classes, labels), np.int32)
 
     def read(self, rows: Indexes, step: int) -> Batch:
         """Read, or draw anew, the pictures of a batch."""
         picture, kind = self.views.rows[rows, 0], self.views.rows[rows, 2]
-        labels = np.searchsorted(self.split.train_classes, self.data.picture_labels[picture])
         level = self.recipe.level
         if level == "pixels":
             inputs = self._draw(rows, step)
@@ -104,7 +106,7 @@ class Source:
             inputs = np.asarray(self.views.maps[level][rows], np.float32)
         is_catalogue = (picture >= len(self.data.photos)) & (kind != PASTED)
         teacher = np.asarray(self.views.maps["pooled"][rows], np.float32)
-        return Batch(inputs, labels.astype(np.int32), is_catalogue, teacher)
+        return Batch(inputs, self._places(rows), is_catalogue, teacher)
 
     def _draw(self, rows: Indexes, step: int) -> Floats:
         """Draw a new view of each row's picture and kind; a plain photo row becomes a view too."""
